@@ -1,0 +1,7 @@
+//! Backshell: a connector runtime driven by XML protocol definitions; this file only lists the modules.
+//!
+//! The order is the order of layers: a module uses only modules above it. See `docs/architecture.md`.
+
+pub mod value;
+
+pub mod tasks;

@@ -1,0 +1,218 @@
+//! Parameter values, secrets, and the context that pure code gets instead of a clock; performs no I/O.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// The value of a parameter or a cell.
+///
+/// *Empty* means "not initialised"; an empty text is not empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// Not initialised.
+    #[default]
+    Empty,
+    /// A number; never NaN and never infinite.
+    Number(f64),
+    /// A text.
+    Text(Arc<str>),
+    /// Bytes that are not known to be text.
+    Bytes(Bytes),
+}
+
+impl Value {
+    /// Makes a text.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Makes a number; NaN and the infinities become empty.
+    pub fn number(number: f64) -> Self {
+        if number.is_finite() { Self::Number(number) } else { Self::Empty }
+    }
+
+    /// Whether the value is not initialised.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// The value as a number: a number itself, or a text or UTF-8 bytes that spell one (surrounding blanks allowed).
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Empty => None,
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => parse_number(text),
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok().and_then(parse_number),
+        }
+    }
+
+    /// The value as text: empty is the empty text, a number is written without a needless fraction, bytes that are not UTF-8 have replacement characters.
+    pub fn to_text(&self) -> Arc<str> {
+        match self {
+            Self::Empty => Arc::from(""),
+            Self::Number(number) => Arc::from(format_number(*number)),
+            Self::Text(text) => text.clone(),
+            Self::Bytes(bytes) => Arc::from(String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    /// The value as the bytes that go onto a wire: bytes as they are, everything else as UTF-8 text.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Empty => Bytes::new(),
+            Self::Number(number) => Bytes::from(format_number(*number)),
+            Self::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+            Self::Bytes(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::number(number)
+    }
+}
+
+/// Writes a number the way people do: `5`, not `5.0`; at most what is needed to read it back.
+pub fn format_number(number: f64) -> String {
+    // -0.0 would print as "-0".
+    let number = if number == 0.0 { 0.0 } else { number };
+    format!("{number}")
+}
+
+/// Reads a decimal number; refuses NaN, the infinities and the empty text.
+pub fn parse_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    // `f64::from_str` takes "inf", "nan" and "infinity" in any case; an author who writes those means a text.
+    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|number| number.is_finite())
+}
+
+/// Numbers written as text in a base from 2 to 36.
+pub mod base {
+    /// Beyond this a double is not exact as a whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+
+    /// Writes a number in a base, with capital letters; one with a fraction or beyond 2^53 is written in base 10.
+    pub fn format(number: f64, base: u32) -> String {
+        if base == 10 || !(2..=36).contains(&base) || number.fract() != 0.0 || number.abs() > EXACT {
+            return super::format_number(number);
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        let mut rest = number.abs() as u64;
+        let mut digits = Vec::new();
+        while rest > 0 || digits.is_empty() {
+            let digit = u32::try_from(rest % u64::from(base)).unwrap_or(0);
+            digits.push(char::from_digit(digit, base).unwrap_or('0').to_ascii_uppercase());
+            rest /= u64::from(base);
+        }
+        if number < 0.0 {
+            digits.push('-');
+        }
+        digits.iter().rev().collect()
+    }
+
+    /// Reads a number in a base; upper and lower case are the same, and only base 10 has fractions.
+    pub fn parse(text: &str, base: u32) -> Option<f64> {
+        if base == 10 || !(2..=36).contains(&base) {
+            return super::parse_number(text);
+        }
+        let whole = i64::from_str_radix(text.trim(), base).ok()?;
+        #[expect(clippy::cast_precision_loss, reason = "numbers of the language are doubles")]
+        Some(whole as f64)
+    }
+}
+
+/// A value that must reach no log, page, API answer, error or recording.
+///
+/// `Debug` prints `***`; there is no `Display`, no `Serialize` and no `Deref`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a value.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself; each call is a place to check that it goes to the peer and nowhere else.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Wall-clock time in nanoseconds since 1970-01-01 00:00 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub u64);
+
+impl Wall {
+    /// Adds a duration; stops at the end of the range, the year 2554.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// What pure code gets instead of a clock and a random source, so that tests decide both.
+#[derive(Debug)]
+pub struct Context {
+    /// The present on the monotonic clock.
+    pub now: Instant,
+    /// The present on the wall clock.
+    pub wall: Wall,
+    /// Random numbers; tests seed it.
+    pub rng: StdRng,
+}
+
+impl Context {
+    /// A context at a given time with a seeded generator.
+    pub fn new(now: Instant, wall: Wall, seed: u64) -> Self {
+        Self { now, wall, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    /// Moves both clocks forward.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now += duration;
+        self.wall = self.wall.after(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_and_write_like_people_do() {
+        assert_eq!(format_number(5.0), "5");
+        assert_eq!(format_number(-0.0), "0");
+        assert_eq!(format_number(0.1), "0.1");
+        assert_eq!(parse_number(" 12.50 "), Some(12.5));
+        for text in ["", " ", "nan", "inf", "1e999", "12a", "0x10"] {
+            assert_eq!(parse_number(text), None, "{text}");
+        }
+        assert_eq!(Value::number(f64::NAN), Value::Empty);
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+    }
+}

@@ -1,0 +1,11 @@
+//! All integration tests in one binary; each module is a topic.
+#![allow(clippy::disallowed_methods, reason = "tests are outside the runtime's rules on tasks and clocks")]
+
+mod check;
+mod conformance;
+mod demo;
+mod generated;
+mod interop;
+mod model;
+mod settings;
+mod tidy;

@@ -5,3 +5,5 @@
 pub mod value;
 
 pub mod tasks;
+
+pub mod language;

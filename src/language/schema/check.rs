@@ -1,0 +1,123 @@
+//! Whether a text fits a kind, and which of its words are not run; reports nothing itself.
+
+use std::ops::Range;
+
+use super::enumerations::Enumeration;
+use super::{Choice, Kind, Run, did_you_mean, value, with_article};
+
+/// Why a text does not fit.
+pub(super) struct Fault {
+    /// What it should be, to stand behind "expected".
+    pub(super) expected: String,
+    /// Which bytes of the text are at fault.
+    pub(super) part: Range<usize>,
+    /// What to do about it.
+    pub(super) help: Option<String>,
+}
+
+/// What is wrong with a trimmed text that is not empty.
+pub(super) fn fault(kind: Kind, text: &str) -> Option<Fault> {
+    let expected =
+        |expected: &str| Some(Fault { expected: expected.to_owned(), part: 0..text.len(), help: None });
+    match kind {
+        Kind::Nothing | Kind::Text | Kind::Opaque => None,
+        Kind::Flag => match value::flag(text) {
+            Some(_) => None,
+            None => expected("`true` or `false`"),
+        },
+        Kind::Integer { min, max } => match value::integer(text) {
+            Some(number) if (min..=max).contains(&number) => None,
+            _ => expected(&format!("a whole number from {min} to {max}")),
+        },
+        Kind::Milliseconds { max } => match value::integer(text) {
+            Some(number) if (0..=max).contains(&number) => None,
+            _ => expected(&format!("a number of milliseconds up to {max}")),
+        },
+        Kind::Decimal => match value::decimal(text) {
+            Some(_) => None,
+            None => expected("a number"),
+        },
+        Kind::Id(_) => match value::integer(text) {
+            Some(_) => None,
+            None => expected("a whole number"),
+        },
+        Kind::Reference(item) => match value::integer(text) {
+            Some(_) => None,
+            None => expected(&format!("the id of {}", item.with_article())),
+        },
+        Kind::References(item, separator) => value::options(text, separator)
+            .find(|(_, part)| value::integer(part).is_none())
+            .map(|(at, part)| Fault {
+                expected: format!("ids of {}s, separated by `{separator}`,", item.name()),
+                part: at..at + part.len(),
+                help: None,
+            }),
+        Kind::Enumeration(table) => enumeration_fault(table, text),
+        Kind::Options(choices) => option_fault(choices, text),
+    }
+}
+
+fn enumeration_fault(table: &'static Enumeration, text: &str) -> Option<Fault> {
+    if table.find(text).is_some() {
+        return None;
+    }
+    let names = || table.values.iter().map(|word| word.name);
+    let help = match did_you_mean(text, names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("one of `{}`", names().collect::<Vec<_>>().join("`, `")),
+    };
+    Some(Fault { expected: with_article(table.what), part: 0..text.len(), help: Some(help) })
+}
+
+/// Only a slip near a known option is one: there are more options than the table has.
+fn option_fault(choices: &'static [Choice], text: &str) -> Option<Fault> {
+    for (at, part) in value::options(text, value::separator(text)) {
+        if choice(choices, part).is_some() {
+            continue;
+        }
+        let name = part.split([':', '=']).next().unwrap_or(part).trim();
+        let known = choices.iter().map(|choice| choice.name.trim_end_matches([':', '=']));
+        let meant = known
+            .clone()
+            .find(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) == 1);
+        if let Some(meant) = meant {
+            let help = Some(format!("did you mean `{meant}`?"));
+            return Some(Fault { expected: "an option".to_owned(), part: at..at + part.len(), help });
+        }
+    }
+    None
+}
+
+/// The entry for an option.
+fn choice(choices: &'static [Choice], part: &str) -> Option<&'static Choice> {
+    choices.iter().find(|choice| {
+        part.get(..choice.name.len()).is_some_and(|head| head.eq_ignore_ascii_case(choice.name))
+    })
+}
+
+/// The features that the words of a fitting text name and that are not run, each with the place and length of its word.
+pub(super) fn features(kind: Kind, text: &str) -> Vec<(&'static str, usize, usize)> {
+    let feature = |run: Run| match run {
+        Run::No(feature) => Some(feature),
+        Run::Yes | Run::Remark => None,
+    };
+    match kind {
+        Kind::Enumeration(table) => {
+            let word = table.find(text).and_then(|word| feature(word.run));
+            word.map(|feature| (feature, 0, text.len())).into_iter().collect()
+        }
+        Kind::Options(choices) => value::options(text, value::separator(text))
+            .filter_map(|(at, part)| Some((feature(choice(choices, part)?.run)?, at, part.len())))
+            .collect(),
+        Kind::Nothing
+        | Kind::Text
+        | Kind::Flag
+        | Kind::Integer { .. }
+        | Kind::Decimal
+        | Kind::Milliseconds { .. }
+        | Kind::Id(_)
+        | Kind::Reference(_)
+        | Kind::References(..)
+        | Kind::Opaque => Vec::new(),
+    }
+}

@@ -1,0 +1,196 @@
+//! The table's rows in our own namespace, `urn:backshell:1`.
+
+use super::{MILLISECONDS, PARAM};
+use crate::language::schema::enumerations::{Handover, RowsMode};
+use crate::language::schema::{Attribute, Element, Item, Kind, attribute, element, many};
+
+pub(super) static RECONNECT: Element = element(
+    "Reconnect",
+    Kind::Nothing,
+    "How a link comes back after it dropped, and how it moves when its target changes.",
+)
+.ours()
+.attributes(&[
+    attribute("initialDelay", MILLISECONDS, "The upper end of the first random pause after a drop, in ms.")
+        .default("500"),
+    attribute("maxDelay", MILLISECONDS, "The upper end of the longest one; each drop doubles it up to here.")
+        .default("30000"),
+    attribute("settle", MILLISECONDS, "How long a link must be up before the pauses start small again.")
+        .default("5000"),
+    attribute(
+        "window",
+        MILLISECONDS,
+        "How long further changes of the target are gathered into one move; 0 moves at once.",
+    )
+    .default("50"),
+    attribute(
+        "closeTimeout",
+        MILLISECONDS,
+        "How long the peer may take to close before the socket is dropped.",
+    )
+    .default("1000"),
+    attribute(
+        "rejectedDelay",
+        MILLISECONDS,
+        "The longest pause between tries while the peer refuses the link for good.",
+    )
+    .default("300000"),
+    attribute(
+        "handover",
+        Kind::Enumeration(Handover::TABLE),
+        "Whether the old link closes before or after the new one is ready.",
+    )
+    .default("close-first"),
+    attribute(
+        "stopOn",
+        Kind::Text,
+        "Further statuses and close codes that count as refused for good, separated by `;`.",
+    ),
+]);
+
+pub(super) static KEEP_ALIVE: Element =
+    element("KeepAlive", Kind::Nothing, "How a dead link is found.").ours().attributes(&[
+        attribute(
+            "pingInterval",
+            MILLISECONDS,
+            "How long nothing may come before a ping is sent, in ms; 0 is never.",
+        )
+        .default("30000"),
+        attribute(
+            "pongTimeout",
+            MILLISECONDS,
+            "How long anything at all may then take to come before the link is dropped.",
+        )
+        .default("10000"),
+        attribute(
+            "heartbeat",
+            Kind::Reference(Item::Pair),
+            "The pair whose timeout after its retries drops the link.",
+        ),
+        attribute(
+            "silence",
+            MILLISECONDS,
+            "How long no text or binary message may come before the link is dropped; 0 is for ever.",
+        )
+        .default("0"),
+    ]);
+
+pub(super) static TLS: Element = element("Tls", Kind::Nothing, "What is asked of the server's certificate, and what is shown to it. Paths are relative to the definition.")
+    .ours()
+    .attributes(&[
+        attribute("ca", Kind::Text, "A file with the certificates of your own authority, in PEM; the system's are used without it."),
+        attribute("certificate", Kind::Text, "A file with a client certificate and its chain, in PEM."),
+        attribute("key", Kind::Text, "A file with the key of that certificate, in PEM."),
+        attribute("serverName", Kind::Text, "The name that the certificate must be for, if not the host's."),
+        attribute("verify", Kind::Flag, "Whether the certificate is checked at all; `false` is reported at each start.").default("true"),
+    ]);
+
+pub(super) static LIMITS: Element =
+    element("Limits", Kind::Nothing, "How much a connection may hold.").ours().attributes(&[
+        attribute(
+            "maxMessageBytes",
+            Kind::Integer { min: 1, max: 1_073_741_824 },
+            "The largest message each way, unpacked, in bytes.",
+        )
+        .default("16777216"),
+        attribute(
+            "sendQueue",
+            Kind::Integer { min: 0, max: 1_000_000 },
+            "How many messages wait while the link is down.",
+        )
+        .default("1024"),
+    ]);
+
+pub(super) static PROXY: Element = element("Proxy", Kind::Nothing, "The proxy of the connection.").ours().attributes(&[attribute(
+    "url",
+    Kind::Text,
+    "`http://host:port` or `socks5://host:port`, with user and password if need be; `none` is a direct connection.",
+)
+.required()]);
+
+pub(super) static ENDPOINTS: Element =
+    element("Endpoints", Kind::Opaque, "WebSocket and HTTP endpoints that the element serves.")
+        .ours()
+        .not_run("hosted endpoints");
+
+/// `bs:watch` of a header or parameter.
+pub(super) const WATCH: Attribute = attribute(
+    "watch",
+    Kind::Flag,
+    "Whether a change of the value moves the link that is made of it; `false` for a token that is renewed inside the socket.",
+)
+.ours()
+.default("true");
+
+/// `bs:secret` of a header or parameter.
+pub(super) const SECRET: Attribute = attribute(
+    "secret",
+    Kind::Flag,
+    "Whether the value is masked in every log, answer of the API, page and recording.",
+)
+.ours()
+.default("false");
+
+/// `bs:whenDown` of a pair.
+pub(super) const WHEN_DOWN: Attribute = attribute(
+    "whenDown",
+    Kind::Enumeration(crate::language::schema::enumerations::WhenDown::TABLE),
+    "What happens to its messages while the link is down.",
+)
+.ours()
+.default("keep");
+
+/// `bs:src` of a script.
+pub(super) const SRC: Attribute =
+    attribute("src", Kind::Text, "The file with the script, relative to the definition, instead of a body.")
+        .ours();
+
+pub(super) static MATCH: Element = element(
+    "Match",
+    Kind::Nothing,
+    "The message belongs to this response only if this holds for its JSON; several must all hold. One of `equals`, `exists` and `matches`.",
+)
+.ours()
+.attributes(&[
+    attribute("path", Kind::Text, "Which part of the message, as an RFC 9535 path.").required(),
+    attribute("equals", Kind::Text, "The part is this text, number, `true`, `false` or `null`."),
+    attribute("exists", Kind::Flag, "The part is there, or with `false` is not there."),
+    attribute("matches", Kind::Text, "The part is a text in which this regular expression is found."),
+]);
+
+pub(super) static EXTRACT: Element =
+    element("Extract", Kind::Nothing, "Copies a part of a JSON message into a parameter.").ours().attributes(
+        &[
+            attribute("path", Kind::Text, "Which part of the message, as an RFC 9535 path.").required(),
+            attribute("pid", PARAM, "The parameter.").required(),
+            attribute("default", Kind::Text, "What the parameter gets where the path finds nothing; without it, it keeps its value."),
+            attribute("divisor", Kind::Text, "Which part of the same message the value is divided by, as a path: for values with a scale of their own."),
+        ],
+    );
+
+pub(super) static ROWS: Element = element(
+    "Rows",
+    Kind::Nothing,
+    "Fills a table from a list in a JSON message: each part that the path finds is a row.",
+)
+.ours()
+.attributes(&[
+    attribute("path", Kind::Text, "Which parts are rows, as an RFC 9535 path.").required(),
+    attribute("table", PARAM, "The table.").required(),
+    attribute("mode", Kind::Enumeration(RowsMode::TABLE), "What happens to the rows that are there.")
+        .default("replace"),
+])
+.children(&[many(&CELL)]);
+
+static CELL: Element = element("Cell", Kind::Nothing, "One column of such a row.").ours().attributes(&[
+    attribute("path", Kind::Text, "Which part of the row, as an RFC 9535 path whose `$` is the row.")
+        .required(),
+    attribute("pid", PARAM, "The parameter of the column.").required(),
+]);
+
+pub(super) static TEMPLATE: Element = element(
+    "Template",
+    Kind::Text,
+    "The message as text with values in it: `{{ Name }}`, `{{ param(12) }}`, `{{ param(\"Some name\") }}`, `{{ tai() }}`. Values are escaped for JSON strings; `{{ x | json }}` is a whole JSON value.",
+)
+.ours();

@@ -7,3 +7,5 @@ pub mod value;
 pub mod tasks;
 
 pub mod language;
+
+pub mod settings;

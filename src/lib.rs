@@ -9,3 +9,5 @@ pub mod tasks;
 pub mod language;
 
 pub mod settings;
+
+pub mod engine;

@@ -1,0 +1,260 @@
+//! Renders a compiled template with the present values; parses none.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, State, Value as JinjaValue};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::engine::codec::command::Options;
+use crate::engine::param::Params;
+use crate::language::model::message::Template;
+use crate::value::{Context, Value, Wall};
+
+/// Why a template has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The engine of templates says no: an undefined name, a wrong operation, too many steps.
+    #[error("at line {}", .0.line().unwrap_or(0))]
+    Template(#[source] Error),
+    /// The output is longer than allowed, in bytes.
+    #[error("the output is longer than {0} bytes")]
+    TooLong(usize),
+    /// The output is not UTF-8.
+    #[error("the output is not text")]
+    NotText(#[source] std::string::FromUtf8Error),
+}
+
+/// Renders a template.
+///
+/// # Errors
+///
+/// An undefined name, a parameter whose bytes are not text, too many steps, or an output longer than `options.max_bytes`.
+pub fn render(
+    ctx: &mut Context,
+    params: &Params,
+    template: &Template,
+    options: &Options,
+) -> Result<String, RenderError> {
+    let names = JinjaValue::from_object(Names::new(ctx, params, template, options));
+    let mut output = Limited { bytes: Vec::new(), left: options.max_bytes, full: false };
+    let compiled = template.environment.get_template(Template::NAME).map_err(RenderError::Template)?;
+    match compiled.render_captured_to(names, &mut output) {
+        Err(_) if output.full => Err(RenderError::TooLong(options.max_bytes)),
+        Err(error) => Err(RenderError::Template(error)),
+        Ok(_) => String::from_utf8(output.bytes).map_err(RenderError::NotText),
+    }
+}
+
+/// Collects output up to a limit.
+struct Limited {
+    bytes: Vec<u8>,
+    left: usize,
+    full: bool,
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(left) = self.left.checked_sub(bytes.len()) else {
+            self.full = true;
+            return Err(io::Error::other("the output is too long"));
+        };
+        self.left = left;
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The names that a template sees: a copy of what it reads, since the engine of templates keeps what it is given.
+#[derive(Debug)]
+struct Names {
+    /// By name in lower case.
+    by_name: BTreeMap<String, JinjaValue>,
+    functions: Arc<Functions>,
+}
+
+/// What the functions of a template know.
+struct Functions {
+    by_id: BTreeMap<i64, JinjaValue>,
+    by_name: BTreeMap<String, JinjaValue>,
+    wall: Wall,
+    tai_offset: i64,
+    rng: Mutex<StdRng>,
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Functions").field("wall", &self.wall).finish_non_exhaustive()
+    }
+}
+
+impl Names {
+    fn new(ctx: &mut Context, params: &Params, template: &Template, options: &Options) -> Self {
+        let mut by_id = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
+        for param in template.params.iter() {
+            let described = params.describe(*param);
+            let value = to_jinja(params.get(*param));
+            by_id.insert(i64::from(described.id.0), value.clone());
+            let name = described.name.to_lowercase();
+            // A name means the parameter that can be read, where a read and a write parameter share it.
+            let meant = params.protocol().params_by_name(&name);
+            if meant.read.or(meant.write) == Some(*param) {
+                by_name.insert(name, value);
+            }
+        }
+        let functions = Functions {
+            by_id,
+            by_name: by_name.clone(),
+            wall: ctx.wall,
+            tai_offset: options.tai_offset,
+            rng: Mutex::new(StdRng::from_rng(&mut ctx.rng)),
+        };
+        Self { by_name, functions: Arc::new(functions) }
+    }
+}
+
+impl Object for Names {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &JinjaValue) -> Option<JinjaValue> {
+        let name = key.as_str()?;
+        if let Some(function) = Function::by_name(name) {
+            return Some(JinjaValue::from_object(Callable { function, known: self.functions.clone() }));
+        }
+        self.by_name.get(&name.to_lowercase()).cloned()
+    }
+}
+
+/// The functions of templates.
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Param,
+    Tai,
+    Now,
+    Uuid,
+}
+
+impl Function {
+    fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "param" => Some(Self::Param),
+            "tai" => Some(Self::Tai),
+            "now" => Some(Self::Now),
+            "uuid" => Some(Self::Uuid),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Callable {
+    function: Function,
+    known: Arc<Functions>,
+}
+
+impl Object for Callable {
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[JinjaValue]) -> Result<JinjaValue, Error> {
+        match (self.function, args) {
+            (Function::Param, [which]) => self.known.param(which),
+            (Function::Param, _) => {
+                Err(Error::new(ErrorKind::MissingArgument, "param takes one argument: an id or a name"))
+            }
+            (Function::Tai, []) => Ok(JinjaValue::from(tai(self.known.wall, self.known.tai_offset))),
+            (Function::Now, []) => Ok(JinjaValue::from(rfc3339(self.known.wall))),
+            (Function::Uuid, []) => Ok(JinjaValue::from(self.known.uuid())),
+            (Function::Tai | Function::Now | Function::Uuid, _) => {
+                Err(Error::new(ErrorKind::TooManyArguments, "takes no argument"))
+            }
+        }
+    }
+}
+
+impl Functions {
+    fn param(&self, which: &JinjaValue) -> Result<JinjaValue, Error> {
+        let found = match which.as_str() {
+            Some(name) => self.by_name.get(&name.to_lowercase()),
+            None => which.as_i64().and_then(|id| self.by_id.get(&id)),
+        };
+        found.cloned().ok_or_else(|| {
+            Error::new(ErrorKind::UndefinedError, format!("there is no parameter {which} in this template"))
+        })
+    }
+
+    /// A random UUID (RFC 9562, version 4).
+    fn uuid(&self) -> String {
+        let mut bytes = [0_u8; 16];
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
+        bytes[6] = bytes[6] & 0x0F | 0x40;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        let n = u128::from_be_bytes(bytes);
+        let parts = [n >> 96, n >> 80 & 0xFFFF, n >> 64 & 0xFFFF, n >> 48 & 0xFFFF, n & 0xFFFF_FFFF_FFFF];
+        format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", parts[0], parts[1], parts[2], parts[3], parts[4])
+    }
+}
+
+/// A value as templates see it: whole numbers are integers, so that 5 prints as `5`; empty is `none`.
+fn to_jinja(value: &Value) -> JinjaValue {
+    match value {
+        Value::Empty => JinjaValue::from(()),
+        Value::Number(number) => match exact_integer(*number) {
+            Some(integer) => JinjaValue::from(integer),
+            None => JinjaValue::from(*number),
+        },
+        Value::Text(text) => JinjaValue::from(text.clone()),
+        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => JinjaValue::from(text),
+            Err(_) => JinjaValue::from_bytes(bytes.to_vec()),
+        },
+    }
+}
+
+/// A double that is a whole number and exact as such.
+fn exact_integer(number: f64) -> Option<i64> {
+    /// Two to the power of 53.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// TAI as `seconds:nanoseconds`, the way that NMOS writes time.
+fn tai(wall: Wall, offset: i64) -> String {
+    let seconds = i128::from(wall.0 / 1_000_000_000) + i128::from(offset);
+    format!("{}:{}", seconds.max(0), wall.0 % 1_000_000_000)
+}
+
+/// UTC with milliseconds (RFC 3339).
+fn rfc3339(wall: Wall) -> String {
+    let seconds = wall.0 / 1_000_000_000;
+    let millis = wall.0 / 1_000_000 % 1_000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// The Gregorian date of a day counted from 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Years are taken to begin in March, so that the leap day is the last of a year; day 0 is then 0000-03-01.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests;

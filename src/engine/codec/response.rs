@@ -1,0 +1,353 @@
+//! Matches messages against responses and reads their values; sets nothing.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::engine::codec::layout::Layouts;
+use crate::engine::codec::message::Message;
+use crate::engine::codec::{Set, bits, checksum, command, raw};
+use crate::engine::param::Params;
+use crate::language::model::id::{ParamIx, ResponseIx};
+use crate::language::model::message::{MessageKind, Response};
+use crate::language::model::param::{Checksum, Length, ParamKind, ValueType};
+use crate::value::Value;
+
+/// How deep responses may stand in the fields of others.
+const MAX_DEPTH: u8 = 8;
+
+/// How well a message fits a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Not at all: nothing is to be set.
+    None,
+    /// It begins like the response and then differs: what `sets` says is to be set, but the response was not received.
+    Partial,
+    /// Wholly.
+    Full,
+}
+
+/// What a response makes of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// How well it fits.
+    pub fit: Fit,
+    /// What is to be set, in order, with [`Origin::Message`](crate::engine::param::Origin::Message).
+    pub sets: Vec<Set>,
+    /// Where each field stands in the message, by position, as far as it was read.
+    pub fields: Vec<Range<usize>>,
+    /// How many values were dropped because their bytes do not fit the raw type; to be counted.
+    pub dropped: u32,
+}
+
+impl Reading {
+    fn none() -> Self {
+        Self { fit: Fit::None, sets: Vec::new(), fields: Vec::new(), dropped: 0 }
+    }
+}
+
+/// Finds the response that takes a message: the first candidate that it fits wholly, else the first that it fits in part.
+///
+/// The candidates are those of a waiting pair and then [`Protocol::candidates`](crate::language::model::Protocol::candidates).
+/// The message is checked and looked into once, however many candidates there are.
+pub fn take(
+    params: &Params,
+    layouts: &Layouts,
+    candidates: impl IntoIterator<Item = ResponseIx>,
+    message: &Message,
+) -> Option<(ResponseIx, Reading)> {
+    let mut partial = None;
+    for response in candidates {
+        let reading = read(params, layouts, response, message);
+        match reading.fit {
+            Fit::Full => return Some((response, reading)),
+            Fit::Partial => partial = partial.or(Some((response, reading))),
+            Fit::None => {}
+        }
+    }
+    partial
+}
+
+/// Reads one response; also the action `read` on a response.
+///
+/// - All of `bs:Match` must hold, constants (fixed, header, trailer) must stand where they belong, and a length parameter must
+///   say the number of bytes of the fields that it counts (all that are no length parameters, unless it names them).
+/// - Variable fields may be empty; an empty field of text is an empty text, of a number an empty value.
+/// - A message that matched a constant and then has another wrong one fits in part, with the fields so far; one with a field
+///   that cannot be delimited, with all variable fields empty. One that matched no constant does not fit at all.
+/// - A response without fields and conditions takes every message; with `bs:Extract`, every JSON message.
+/// - A group is followed by its bits, a parameter of type response by what the response that it names makes of its bytes.
+pub fn read(params: &Params, layouts: &Layouts, response: ResponseIx, message: &Message) -> Reading {
+    read_at(params, layouts, response, message, 0)
+}
+
+/// As [`read`], in a field of a field of so many others.
+fn read_at(
+    params: &Params,
+    layouts: &Layouts,
+    response: ResponseIx,
+    message: &Message,
+    depth: u8,
+) -> Reading {
+    let described = params.protocol().response(response);
+    let fields = layouts.response(params.protocol(), response);
+    if !takes_json(described, fields, message) {
+        return Reading::none();
+    }
+    let cutter = Cutter {
+        params,
+        layouts,
+        fields,
+        payload: message.payload(),
+        at: 0,
+        matched_constant: false,
+        depth,
+        out: Reading::none(),
+    };
+    let mut reading = cutter.read();
+    if reading.fit == Fit::Full {
+        reading.dropped += message.extract(&described.extracts, params, &mut reading.sets);
+    }
+    reading
+}
+
+/// The action `read` on a parameter: its value from the field that it has in a response.
+pub fn read_field(
+    params: &Params,
+    layouts: &Layouts,
+    response: ResponseIx,
+    message: &Message,
+    param: ParamIx,
+) -> Option<Set> {
+    read(params, layouts, response, message).sets.into_iter().find(|set| set.param == param)
+}
+
+/// What the value of a parameter is split into: the bits of a group, the fields of the response that a parameter of type
+/// response names; nothing for all others.
+///
+/// [`read`] does this by itself with the fields of a message; it is for values that come from elsewhere.
+pub fn parts(params: &Params, layouts: &Layouts, param: ParamIx) -> Vec<Set> {
+    let mut reading = Reading::none();
+    split(params, layouts, param, &params.get(param).to_bytes(), &mut reading, 0);
+    reading.sets
+}
+
+/// Adds what the bytes of a field are split into.
+fn split(
+    params: &Params,
+    layouts: &Layouts,
+    param: ParamIx,
+    bytes: &Bytes,
+    reading: &mut Reading,
+    depth: u8,
+) {
+    let described = params.describe(param);
+    if described.kind == ParamKind::Group {
+        reading.sets.extend(bits::read(params, param, bytes));
+    }
+    if let Some(response) = described.response.filter(|_| depth < MAX_DEPTH) {
+        // What a field holds has no kind of its own; JSON is read from binary messages too.
+        let message = Message::new(MessageKind::Binary, bytes.clone());
+        let inner = read_at(params, layouts, response, &message, depth + 1);
+        reading.sets.extend(inner.sets);
+        reading.dropped += inner.dropped;
+    }
+}
+
+/// The action `crc` on a response: whether the checksum that was received is the one of the bytes received.
+///
+/// True if the response has no checksum parameter, or one of a kind that is [not run](checksum::is_run): there is nothing to
+/// compare.
+pub fn checksum_is_right(
+    params: &Params,
+    fields: &[ParamIx],
+    reading: &Reading,
+    message: &Message,
+    how: &Checksum,
+) -> bool {
+    let position = fields.iter().position(|param| params.describe(*param).kind == ParamKind::Crc);
+    let crc = position.and_then(|position| Some((position, *fields.get(position)?)));
+    let Some((position, param)) = crc.filter(|_| checksum::is_run(how.kind)) else { return true };
+    let received = reading.sets.iter().find(|set| set.param == param).and_then(|set| set.value.as_number());
+    let expected = command::covered(message.payload(), &reading.fields, position, how)
+        .and_then(|bytes| checksum::of(how, command::width(params, param), &bytes));
+    #[expect(clippy::cast_precision_loss, reason = "checksums have at most four bytes in practice")]
+    let expected = expected.map(|expected| expected as f64);
+    expected.is_some() && expected == received
+}
+
+fn takes_json(described: &Response, fields: &[ParamIx], message: &Message) -> bool {
+    let only_json = fields.is_empty() && !(described.matches.is_empty() && described.extracts.is_empty());
+    message.matches(&described.matches) && !(only_json && message.json_error().is_some())
+}
+
+/// Why reading stops.
+enum Stop {
+    /// A constant is not where it belongs, or something is left over.
+    Mismatch,
+    /// A field has no end.
+    NoEnd,
+}
+
+/// Cuts a message into fields.
+struct Cutter<'a> {
+    params: &'a Params,
+    layouts: &'a Layouts,
+    fields: &'a [ParamIx],
+    payload: &'a Bytes,
+    at: usize,
+    matched_constant: bool,
+    /// In how many fields this message stands.
+    depth: u8,
+    out: Reading,
+}
+
+impl<'a> Cutter<'a> {
+    fn read(mut self) -> Reading {
+        if self.fields.is_empty() {
+            self.out.fit = Fit::Full;
+            return self.out;
+        }
+        let stop = self.cut_all();
+        self.out.fit = match stop {
+            Ok(()) => Fit::Full,
+            Err(_) if !self.matched_constant => return Reading::none(),
+            Err(Stop::Mismatch) => Fit::Partial,
+            Err(Stop::NoEnd) => {
+                let empty = |param: &ParamIx| Set { param: *param, value: Value::Empty };
+                self.out.sets =
+                    self.fields.iter().filter(|p| self.constant(**p).is_none()).map(empty).collect();
+                Fit::Partial
+            }
+        };
+        self.out
+    }
+
+    fn cut_all(&mut self) -> Result<(), Stop> {
+        for (position, param) in self.fields.iter().enumerate() {
+            let start = self.at;
+            if let Some(expected) = self.constant(*param) {
+                if !self.rest().starts_with(&expected) {
+                    return Err(Stop::Mismatch);
+                }
+                self.matched_constant |= !expected.is_empty();
+                self.at += expected.len();
+            } else {
+                let len = self.length_of(position, *param).ok_or(Stop::NoEnd)?;
+                self.at += len;
+                self.take(*param, start..self.at);
+            }
+            self.out.fields.push(start..self.at);
+        }
+        if self.at < self.payload.len() || !self.lengths_are_right() { Err(Stop::Mismatch) } else { Ok(()) }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.payload.get(self.at..).unwrap_or_default()
+    }
+
+    /// The bytes that must stand for a parameter; `None` for a variable one.
+    fn constant(&self, param: ParamIx) -> Option<Bytes> {
+        match self.params.describe(param).kind {
+            ParamKind::Fixed | ParamKind::Header | ParamKind::Trailer => {
+                Some(self.params.get(param).to_bytes())
+            }
+            ParamKind::Read
+            | ParamKind::Write
+            | ParamKind::Dummy
+            | ParamKind::Array
+            | ParamKind::Bus
+            | ParamKind::Ip
+            | ParamKind::PollingIp
+            | ParamKind::ElementId
+            | ParamKind::ElementName
+            | ParamKind::ElementDmaId
+            | ParamKind::Group
+            | ParamKind::ReadBit
+            | ParamKind::WriteBit
+            | ParamKind::Length
+            | ParamKind::Crc
+            | ParamKind::DiscreetInfo
+            | ParamKind::Response
+            | ParamKind::Other => None,
+        }
+    }
+
+    /// How many bytes a variable field has.
+    fn length_of(&self, position: usize, param: ParamIx) -> Option<usize> {
+        let rest = self.rest();
+        let len = match self.params.length(param) {
+            Length::Fixed(bytes) => usize::try_from(bytes).ok()?,
+            Length::OtherParam(other) => self.number_of(other)?,
+            Length::NextParam => self.up_to_next(position, find)?,
+            Length::LastNextParam => self.up_to_next(position, find_last)?,
+        };
+        (len <= rest.len()).then_some(len)
+    }
+
+    /// The bytes up to the next constant, less what the fields of fixed length between take; up to the end without one.
+    fn up_to_next(&self, position: usize, find: fn(&[u8], &[u8]) -> Option<usize>) -> Option<usize> {
+        let rest = self.rest();
+        let mut between = 0;
+        for param in self.fields.get(position + 1..)? {
+            match self.constant(*param) {
+                Some(constant) if constant.is_empty() => {}
+                Some(constant) => return find(rest.get(between..)?, &constant),
+                None => match self.params.length(*param) {
+                    Length::Fixed(bytes) => between += usize::try_from(bytes).ok()?,
+                    Length::OtherParam(other) => between += self.number_of(other).unwrap_or(0),
+                    Length::NextParam | Length::LastNextParam => {}
+                },
+            }
+        }
+        rest.len().checked_sub(between)
+    }
+
+    /// A length that another parameter says: as just read from this message, else its present value.
+    fn number_of(&self, param: ParamIx) -> Option<usize> {
+        let read = self.out.sets.iter().rev().find(|set| set.param == param);
+        let number = read.map_or(self.params.get(param), |set| &set.value).as_number()?;
+        let whole = number.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&number);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        whole.then_some(number as usize)
+    }
+
+    /// Reads the value of a field.
+    fn take(&mut self, param: ParamIx, range: Range<usize>) {
+        let described = self.params.describe(param);
+        let bytes = self.payload.slice(range);
+        let value = match described.value_type {
+            ValueType::String if bytes.is_empty() => Ok(Value::text("")),
+            ValueType::String | ValueType::Double | ValueType::HighNibble => raw::decode(described, &bytes),
+        };
+        match value {
+            Ok(value) => {
+                self.out.sets.push(Set { param, value });
+                split(self.params, self.layouts, param, &bytes, &mut self.out, self.depth);
+            }
+            Err(_) => self.out.dropped += 1,
+        }
+    }
+
+    /// Whether every length parameter says how many bytes the fields have that it counts.
+    fn lengths_are_right(&self) -> bool {
+        let is_length = |param: &&ParamIx| self.params.describe(**param).kind == ParamKind::Length;
+        self.fields.iter().filter(is_length).all(|param| {
+            let described = self.params.describe(*param);
+            let bytes = command::counted(self.params, self.fields, &self.out.fields, described);
+            self.number_of(*param) == Some(bytes)
+        })
+    }
+}
+
+// Linear in the text whatever is looked for, so that no peer can make a search slow.
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, wanted)
+}
+
+fn find_last(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    memchr::memmem::rfind(text, wanted)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,566 @@
+//! The engine of one element: triggers, actions, groups, timers and pairs as values; performs no I/O and reads no clock.
+//!
+//! ```text
+//!             set, message, link, captured, tick, stop
+//!                              │
+//!   ┌──────────────────────────▼───────────────────────────┐
+//!   │ stack of frames: everything that the input causes is │  sets, triggers, actions: nested, finished before
+//!   │ finished before the call returns                     │  the call returns, at most `MAX_DEPTH` deep
+//!   └───────────────┬──────────────────────────▲───────────┘
+//!           groups  │                          │ items, one by one
+//!   ┌───────────────▼──────────────────────────┴───────────┐
+//!   │ queues of groups, timers, exchanges: what waits      │  `wake_at` says until when
+//!   └──────────────────────────────────────────────────────┘
+//!                              │ effects, in order
+//! ```
+//!
+//! The driver calls an input, performs the [`Effect`]s that [`Engine::effects`] drains, and calls [`Engine::tick`] at
+//! [`Engine::wake_at`]. Work per input is bounded: [`MAX_STEPS`] steps of events and [`MAX_ITEMS`] items of groups.
+
+mod action;
+
+pub mod effect;
+mod group;
+pub mod link;
+mod lock;
+mod octets;
+mod param_action;
+mod queue;
+mod receive;
+mod run;
+mod schedule;
+mod stack;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::engine::codec::layout::Layouts;
+use crate::engine::codec::message::Message;
+use crate::engine::codec::{self, Set};
+use crate::engine::logic::effect::{Code, Counters, Effect, Report, Severity, Site, Throttle};
+use crate::engine::logic::link::Link;
+use crate::engine::logic::lock::Lock;
+use crate::engine::logic::queue::Queue;
+use crate::engine::logic::receive::Heard;
+use crate::engine::logic::stack::Stack;
+use crate::engine::logic::timer::Clock;
+use crate::engine::param::change::{Event, Save};
+use crate::engine::param::startup::{self, Setting, Stored};
+use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
+use crate::engine::session::Overrides;
+use crate::language::model::Protocol;
+use crate::language::model::id::{CommandIx, PairIx, ParamIx, ResponseIx, TableIx, TimerIx};
+use crate::language::model::logic::{Item, Time};
+use crate::value::{Context, Value};
+
+pub use queue::MAX_QUEUED;
+pub use stack::MAX_DEPTH;
+pub use timer::{MAX_PERIOD, MIN_PERIOD};
+
+/// How many steps of events one input may cause; what is left is cut and reported.
+///
+/// The deepest chains that authors write take hundreds; a chain that branches at every level would take for ever.
+pub const MAX_STEPS: u32 = 200_000;
+
+/// How many items of groups one input may run; the rest goes on after [`REST`].
+pub const MAX_ITEMS: u32 = 1_000;
+
+/// How long a queue that never comes to rest is held up, so that the element's other inputs get their turn.
+pub const REST: Duration = Duration::from_millis(10);
+
+/// What the settings say about a running element.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// For each connection by index; the definition's own where the list is shorter.
+    pub connections: Vec<Overrides>,
+    /// How messages are built.
+    pub messages: codec::command::Options,
+}
+
+/// The values that an element starts with.
+#[derive(Debug, Default)]
+pub struct First {
+    /// What the store has of standalone parameters.
+    pub stored: Vec<(ParamIx, Stored)>,
+    /// What the settings give to standalone parameters.
+    pub settings: Vec<(ParamIx, Setting)>,
+    /// What the store has of tables: the saved cells of each row.
+    pub rows: Vec<(TableIx, Vec<Cells>)>,
+}
+
+/// A change of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableEdit {
+    /// Sets the cells of a row.
+    SetRow {
+        /// The primary key.
+        key: Arc<str>,
+        /// The cells.
+        cells: Cells,
+    },
+    /// Adds a row.
+    AddRow {
+        /// The cells, the key's own included.
+        cells: Cells,
+    },
+    /// Takes a row away.
+    DeleteRow {
+        /// The primary key.
+        key: Arc<str>,
+    },
+    /// Sets many rows: one event.
+    Fill {
+        /// The cells of each row.
+        rows: Vec<Cells>,
+        /// What becomes of the other rows.
+        mode: Fill,
+    },
+    /// Takes all rows away.
+    Clear,
+}
+
+/// How far an element has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Made, not started.
+    New,
+    /// Started.
+    Running,
+    /// [`Engine::stop`] was called; what `before stop` queued may still run.
+    Stopping,
+}
+
+/// A queue with the chain of events of one of its items that is held up by `sleep` or `lock`.
+#[derive(Debug, Default)]
+struct Lane {
+    queue: Queue,
+    held: Option<Held>,
+}
+
+/// A chain of events that goes on later.
+#[derive(Debug)]
+struct Held {
+    stack: Stack,
+    /// The time, or none for the lock.
+    until: Option<Instant>,
+}
+
+/// Why the present chain of events cannot go on now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// `sleep`.
+    Until(Instant),
+    /// `lock`, while another queue has it.
+    Lock,
+}
+
+/// Who runs the present chain of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chain {
+    /// An input; an answer belongs to the queue whose pair waited for it.
+    Input(Option<u16>),
+    /// An item of a queue's running group: the chain can be held up.
+    Queue(u16),
+}
+
+/// A message that was made of a command and may still be changed by actions.
+#[derive(Debug)]
+struct Made {
+    command: CommandIx,
+    message: codec::command::Outgoing,
+    /// By the action `make`.
+    explicit: bool,
+    /// Changed by `replace data` or `stuffing`.
+    edited: bool,
+}
+
+/// What actions have set for a pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct PairSettings {
+    timeout: Option<Duration>,
+    next: Option<Duration>,
+}
+
+/// The engine of one element.
+#[derive(Debug)]
+pub struct Engine {
+    protocol: Arc<Protocol>,
+    params: Params,
+    layouts: Layouts,
+    options: Options,
+    life: Life,
+    /// What a change of each parameter causes besides telling those who watch.
+    follow: Box<[Follow]>,
+    /// Which responses have `before` or `after` triggers, or need their message afterwards.
+    heard: Box<[Heard]>,
+    // Bound: emptied by the driver after each input; an input adds at most a few for each of its steps.
+    effects: Vec<Effect>,
+    stack: Stack,
+    /// Steps of events left for the present input, or for the present item of a queue.
+    steps: u32,
+    /// [`MAX_STEPS`].
+    max_steps: u32,
+    chain: Chain,
+    hold: Option<Hold>,
+    lanes: Box<[Lane]>,
+    clocks: Box<[Clock]>,
+    links: Box<[Link]>,
+    lock: Lock,
+    // Few: the commands of the groups that run at present.
+    made: Vec<Made>,
+    /// The last message of each response that actions read again.
+    last: Vec<(ResponseIx, Message)>,
+    pairs: Vec<(PairIx, PairSettings)>,
+    /// Whether groups, timers or exchanges may have something to do: set by whatever touches them.
+    stirred: bool,
+    rest: Option<Instant>,
+    wake: Option<Instant>,
+    serial: u64,
+    element_timeout: bool,
+    counters: Counters,
+    throttle: Throttle,
+    spare: Vec<Event>,
+}
+
+/// What a change of a parameter causes besides telling those who watch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Follow(u8);
+
+impl Follow {
+    const CHANGE: u8 = 1;
+    const AFTER_RESPONSE: u8 = 2;
+    const SETTER: u8 = 4;
+
+    fn of(protocol: &Protocol, param: ParamIx) -> Self {
+        let item = Item::Param(param);
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        Self(
+            flag(!protocol.triggers_on(item, Time::Change).is_empty(), Self::CHANGE)
+                | flag(
+                    !protocol.triggers_on(item, Time::ChangeAfterResponse).is_empty(),
+                    Self::AFTER_RESPONSE,
+                )
+                | flag(protocol.param(param).setter.is_some(), Self::SETTER),
+        )
+    }
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// Whether nothing but the links, the store and those who watch hears of it.
+    fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Engine {
+    /// An element that has not started: all parameters empty.
+    pub fn new(protocol: Arc<Protocol>, options: Options) -> Self {
+        let follow = (0..protocol.params.len())
+            .map(|index| ParamIx::new(index).map_or(Follow::default(), |ix| Follow::of(&protocol, ix)))
+            .collect();
+        let lanes = (0..protocol.queues.max(1)).map(|_| Lane::default()).collect();
+        Self {
+            params: Params::new(Arc::clone(&protocol)),
+            layouts: Layouts::default(),
+            options,
+            life: Life::New,
+            follow,
+            heard: receive::heard(&protocol),
+            effects: Vec::new(),
+            stack: Stack::default(),
+            steps: 0,
+            max_steps: MAX_STEPS,
+            chain: Chain::Input(None),
+            hold: None,
+            lanes,
+            clocks: Clock::all(&protocol),
+            links: protocol.connections.iter().map(|_| Link::default()).collect(),
+            lock: Lock::default(),
+            made: Vec::new(),
+            last: Vec::new(),
+            pairs: Vec::new(),
+            stirred: false,
+            rest: None,
+            wake: None,
+            serial: 0,
+            element_timeout: false,
+            counters: Counters::default(),
+            throttle: Throttle::default(),
+            spare: Vec::new(),
+            protocol,
+        }
+    }
+
+    /// The definition that runs.
+    pub fn protocol(&self) -> &Arc<Protocol> {
+        &self.protocol
+    }
+
+    /// The present values.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// How far the element has come.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Whether the element is in timeout.
+    pub fn is_in_timeout(&self) -> bool {
+        self.element_timeout
+    }
+
+    /// How often things happened since the start.
+    pub fn counters(&self) -> Counters {
+        Counters { dropped_values: self.params.rejected(), ..self.counters }
+    }
+
+    /// How many groups wait in all queues, those that wait for a link included.
+    pub fn queued(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.queue.len()).sum()
+    }
+
+    /// Whether no group waits or runs and nothing is held up: after [`Engine::stop`] the element may go.
+    pub fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.queue.is_idle() && lane.held.is_none())
+    }
+
+    /// When the engine wants [`Engine::tick`]; none if it waits for inputs only.
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    /// Takes what the driver has to do, in order; to be called after each input.
+    pub fn effects(&mut self) -> std::vec::Drain<'_, Effect> {
+        self.effects.drain(..)
+    }
+
+    /// Gives every parameter its first value, runs `after startup` and starts the timers; before the first dial.
+    pub fn start(&mut self, ctx: &mut Context, first: First) {
+        if self.life != Life::New {
+            return;
+        }
+        self.life = Life::Running;
+        self.begin();
+        self.first_values(first);
+        self.fire(Item::Protocol, Time::AfterStartup);
+        self.run(ctx);
+        for (timer, at) in timer::first_starts(&Arc::clone(&self.protocol), ctx) {
+            if timer::is_cut(self.protocol.timer(timer).period) {
+                self.report_cut_period(ctx, timer);
+            }
+            self.clocks[timer.index()].start(at);
+        }
+        self.stirred = true;
+        self.finish(ctx);
+    }
+
+    /// Sets a standalone parameter, or the cell of a row if it is a column, and runs all that this causes.
+    ///
+    /// # Errors
+    ///
+    /// The value was not taken; nothing changed.
+    pub fn set(
+        &mut self,
+        ctx: &mut Context,
+        param: ParamIx,
+        row: Option<&str>,
+        value: Value,
+        origin: Origin,
+    ) -> Result<(), Rejected> {
+        let outcome = self.params.set_in(param, row, value, origin);
+        self.set_done(ctx, outcome)
+    }
+
+    /// Changes a table and runs all that this causes.
+    ///
+    /// # Errors
+    ///
+    /// The change was not taken; nothing changed.
+    pub fn edit(
+        &mut self,
+        ctx: &mut Context,
+        table: TableIx,
+        edit: TableEdit,
+        origin: Origin,
+    ) -> Result<(), Rejected> {
+        let params = &mut self.params;
+        let outcome = match edit {
+            TableEdit::SetRow { key, cells } => params.set_row(table, &key, cells, origin),
+            TableEdit::AddRow { cells } => params.add_row(table, cells, origin),
+            TableEdit::DeleteRow { key } => params.delete_row(table, &key, origin),
+            TableEdit::Fill { rows, mode } => params.fill(table, rows, mode, origin),
+            TableEdit::Clear => params.clear_table(table, origin),
+        };
+        self.set_done(ctx, outcome)
+    }
+
+    /// Values out of the answer to a handshake: all are set, then their events run in order.
+    pub fn captured(&mut self, ctx: &mut Context, sets: Vec<Set>) {
+        self.begin();
+        self.set_all(ctx, sets);
+        self.run(ctx);
+        self.finish(ctx);
+    }
+
+    /// Runs what is due; harmless at any time.
+    pub fn tick(&mut self, ctx: &mut Context) {
+        if self.wake.is_none_or(|wake| wake > ctx.now) {
+            return;
+        }
+        self.begin();
+        self.stirred = true;
+        self.fire_timers(ctx);
+        self.finish(ctx);
+    }
+
+    /// Stops the timers, forgets what waits, and runs `before stop`; [`Engine::is_idle`] says when its groups are done.
+    ///
+    /// The driver goes on with inputs and ticks until then, at most for its grace period.
+    pub fn stop(&mut self, ctx: &mut Context) {
+        if self.life == Life::Stopping {
+            return;
+        }
+        let had_started = self.life == Life::Running;
+        self.life = Life::Stopping;
+        self.begin();
+        for clock in &mut self.clocks {
+            clock.stop();
+        }
+        for lane in &mut self.lanes {
+            lane.queue.remove(|_| true);
+        }
+        if had_started {
+            self.fire(Item::Protocol, Time::BeforeStop);
+        }
+        self.run(ctx);
+        self.stirred = true;
+        self.finish(ctx);
+    }
+
+    fn set_done(&mut self, ctx: &mut Context, outcome: Outcome) -> Result<(), Rejected> {
+        match outcome {
+            Outcome::Quiet => Ok(()),
+            Outcome::Rejected(rejected) => Err(rejected),
+            Outcome::Event(event) => {
+                self.begin();
+                self.raise(ctx, event);
+                self.run(ctx);
+                self.finish(ctx);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins an input.
+    fn begin(&mut self) {
+        self.steps = self.max_steps;
+        self.chain = Chain::Input(None);
+    }
+
+    /// Ends an input: lets the queues go on as far as they can now.
+    fn finish(&mut self, ctx: &mut Context) {
+        if !self.stirred {
+            return;
+        }
+        self.stirred = false;
+        self.pump(ctx);
+        self.watch_timeouts(ctx);
+        self.wake = self.next_wake();
+        self.stack.trim();
+    }
+
+    /// The earliest time at which anything is due.
+    fn next_wake(&self) -> Option<Instant> {
+        let lanes = (0..self.lanes.len()).filter_map(|index| self.lane_wake(index));
+        let queues = lanes.chain(self.lock.wake_at()).min();
+        // While the queues rest, what is due in them waits for the end of the rest.
+        let queues = queues.max(self.rest);
+        let clocks = self.clocks.iter().filter_map(Clock::wake_at);
+        clocks.chain(queues).chain(self.timeout_wake()).min()
+    }
+
+    fn first_values(&mut self, first: First) {
+        let protocol = Arc::clone(&self.protocol);
+        let mut stored: HashMap<ParamIx, Stored> = first.stored.into_iter().collect();
+        let settings: HashMap<ParamIx, Setting> = first.settings.into_iter().collect();
+        let params: Vec<ParamIx> = self.params.standalone().collect();
+        for param in params {
+            let described = protocol.param(param);
+            let stored = stored.remove(&param).unwrap_or_default();
+            let start =
+                startup::choose(described.save, settings.get(&param), &stored, described.default.as_ref());
+            if start.external {
+                self.params.mark_external(param);
+            }
+            if let Some(value) = start.value
+                && let Outcome::Rejected(rejected) = self.params.set(param, value, Origin::Startup)
+            {
+                self.effects.push(Effect::Report(dropped(&protocol, param, &rejected)));
+                continue;
+            }
+            if start.store_value {
+                let value = self.params.get(param).clone();
+                self.effects.push(Effect::Save(Save::Value { param, value }));
+            }
+            if let Some(fingerprint) = start.remember {
+                self.effects.push(Effect::Remember { param, fingerprint });
+            }
+        }
+        for (table, rows) in first.rows {
+            let _quiet_at_the_start = self.params.fill(table, rows, Fill::Replace, Origin::Startup);
+        }
+    }
+
+    /// Reports something, unless the same was reported a short time ago.
+    fn report(
+        &mut self,
+        now: Instant,
+        severity: Severity,
+        code: Code,
+        sites: &[Site],
+        text: impl FnOnce(&Protocol) -> String,
+    ) {
+        if let Some(suppressed) = self.throttle.pass(now, code, sites.first().copied()) {
+            let text = text(&self.protocol);
+            let sites = sites.to_vec();
+            self.effects.push(Effect::Report(Report { severity, code, text, sites, suppressed }));
+        }
+    }
+
+    fn report_dropped(&mut self, now: Instant, param: ParamIx, rejected: &Rejected) {
+        let site = Site::Item(Item::Param(param));
+        if let Some(suppressed) = self.throttle.pass(now, Code::Dropped, Some(site)) {
+            let report = Report { suppressed, ..dropped(&self.protocol, param, rejected) };
+            self.effects.push(Effect::Report(report));
+        }
+    }
+
+    fn report_cut_period(&mut self, ctx: &Context, timer: TimerIx) {
+        let site = Site::Item(Item::Timer(timer));
+        self.report(ctx.now, Severity::Warning, Code::PeriodCut, &[site], |protocol| {
+            format!("{} has a period of more than 24 days, which is cut to that", site.describe(protocol))
+        });
+    }
+}
+
+/// A value that a parameter did not take.
+fn dropped(protocol: &Protocol, param: ParamIx, rejected: &Rejected) -> Report {
+    let site = Site::Item(Item::Param(param));
+    // The value itself may be a secret.
+    let why = if protocol.param(param).secret { "does not fit".to_owned() } else { rejected.to_string() };
+    Report {
+        severity: Severity::Warning,
+        code: Code::Dropped,
+        text: format!("a value for {} was dropped: {why}", site.describe(protocol)),
+        sites: vec![site],
+        suppressed: 0,
+    }
+}

@@ -1,0 +1,598 @@
+//! Runs the groups of the queues, one item at a time: conditions, pairs, pauses, forced groups; sends by effects only.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::engine::codec::command::{self, Outgoing};
+use crate::engine::codec::condition;
+use crate::engine::logic::effect::{Code, Effect, Severity, Site};
+use crate::engine::logic::queue::{Entry, Part, Phase, Refused, Resume, Run, Stage};
+use crate::engine::logic::stack::{Fired, Frame};
+use crate::engine::logic::{Chain, Engine, Held, Hold, Life, MAX_ITEMS, REST};
+use crate::engine::session::{Answer, Ending, Exchange, Input, State, Verdict};
+use crate::language::model::connection::ConnectionKind;
+use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx, PairIx};
+use crate::language::model::logic::{Group, GroupOp, GroupRun, Item, Time, WhenDown};
+use crate::value::Context;
+
+impl Engine {
+    /// Puts a group where an action says; under `MakeCommandByProtocol` its commands are made now.
+    pub(super) fn enqueue(&mut self, ctx: &Context, group: GroupIx, op: GroupOp) {
+        let entry = self.entry(group);
+        let serial = entry.serial;
+        let placed = self.lane_of(group).queue.place(entry, op);
+        self.enqueued(ctx, group, serial, placed);
+    }
+
+    /// An entry for a queue.
+    pub(super) fn entry(&mut self, group: GroupIx) -> Entry {
+        self.serial += 1;
+        Entry { serial: self.serial, group, part: Part::Low, timer: None, made: Vec::new(), resume: None }
+    }
+
+    /// The queue of a group; one that the definition does not have is the main one.
+    pub(super) fn lane_of(&mut self, group: GroupIx) -> &mut super::Lane {
+        let queue = usize::from(self.protocol.group(group).queue);
+        let queue = if queue < self.lanes.len() { queue } else { 0 };
+        &mut self.lanes[queue]
+    }
+
+    /// What follows when a group was put into its queue, or was not; whether it was.
+    pub(super) fn enqueued(
+        &mut self,
+        ctx: &Context,
+        group: GroupIx,
+        serial: u64,
+        placed: Result<(), Refused>,
+    ) -> bool {
+        self.stirred = true;
+        match placed {
+            Ok(()) => {
+                self.make_early(group, serial);
+                true
+            }
+            Err(Refused::Queued) => false,
+            Err(Refused::Full) => {
+                self.counters.queue_full += 1;
+                let site = Site::Item(Item::Group(group));
+                self.report(ctx.now, Severity::Warning, Code::QueueFull, &[site], |protocol| {
+                    format!("{} was left out: its queue is full", site.describe(protocol))
+                });
+                false
+            }
+        }
+    }
+
+    /// `MakeCommandByProtocol`: the triggers before its commands run now, and what they make is kept.
+    fn make_early(&mut self, group: GroupIx, serial: u64) {
+        let protocol = Arc::clone(&self.protocol);
+        let described = protocol.group(group);
+        for item in described.content.iter().rev() {
+            let GroupRun::Pair(pair) = item.run else { continue };
+            let pair = protocol.pair(pair);
+            let connection = pair.connection.unwrap_or(described.connection);
+            if !protocol.connection(connection).make_command_by_protocol {
+                continue;
+            }
+            if let Some(command) = pair.command {
+                self.stack.push(Frame::Keep { serial, command });
+                self.fire(Item::Command(command), Time::Before);
+            }
+        }
+    }
+
+    /// Keeps what the triggers before a command made.
+    pub(super) fn keep_made(&mut self, serial: u64, command: CommandIx) {
+        let at = self.made.iter().position(|made| made.command == command);
+        let message = at.map(|at| self.made.swap_remove(at).message);
+        let entry = self.lanes.iter_mut().find_map(|lane| lane.queue.entry_mut(serial));
+        if let Some(entry) = entry {
+            entry.made.push((command, message));
+        }
+    }
+
+    /// Lets every queue go on as far as it can now, in turns.
+    pub(super) fn pump(&mut self, ctx: &mut Context) {
+        if self.rest.is_some_and(|rest| rest > ctx.now) {
+            return;
+        }
+        self.rest = None;
+        if let Some(queue) = self.lock.overdue(ctx.now) {
+            self.lock.release(queue, ctx.now);
+            self.report(ctx.now, Severity::Warning, Code::LockReleased, &[], |_| {
+                format!(
+                    "queue {queue} held the lock for a minute without doing anything else: it was taken away"
+                )
+            });
+        }
+        let (mut left, mut steps) = (MAX_ITEMS, 0);
+        loop {
+            let mut moved = false;
+            for queue in 0..self.lanes.len() {
+                if left > 0 && self.advance(ctx, queue) {
+                    moved = true;
+                    steps += self.max_steps - self.steps;
+                    left = if steps < self.max_steps { left - 1 } else { 0 };
+                }
+            }
+            if left == 0 {
+                self.rest = Some(ctx.now + REST);
+                self.report(ctx.now, Severity::Warning, Code::QueueBusy, &[], |_| {
+                    "the queues of groups never come to rest: they are slowed down".to_owned()
+                });
+                return;
+            }
+            if !moved {
+                break;
+            }
+        }
+        for lane in &mut self.lanes {
+            lane.queue.trim();
+        }
+        self.chain = Chain::Input(None);
+    }
+
+    /// When a queue can go on.
+    pub(super) fn lane_wake(&self, index: usize) -> Option<Instant> {
+        let lane = self.lanes.get(index)?;
+        if let Some(held) = &lane.held {
+            return held.until;
+        }
+        if let Some(run) = lane.queue.runs.last() {
+            return match &run.phase {
+                Phase::Exchange(exchange, _) => exchange.wake_at().max(lane.queue.pause),
+                Phase::Begin | Phase::Item | Phase::End | Phase::Over => lane.queue.pause,
+            };
+        }
+        let gap = lane.queue.front().and_then(|entry| self.gap_of(entry));
+        // One that waits for the lock hears of it when the lock is given back.
+        let may_run = u16::try_from(index).is_ok_and(|queue| self.lock.lets_run(queue));
+        if may_run && lane.queue.has_work() { lane.queue.pause.max(gap) } else { None }
+    }
+
+    /// Until when the group of a timer waits for the interval after the one before.
+    fn gap_of(&self, entry: &Entry) -> Option<Instant> {
+        entry.timer.and_then(|(timer, _)| self.clocks[timer.index()].gap)
+    }
+
+    /// Does the next thing of a queue; whether there was one.
+    fn advance(&mut self, ctx: &mut Context, index: usize) -> bool {
+        let Ok(queue) = u16::try_from(index) else { return false };
+        if self.lanes[index].held.is_some() {
+            return self.resume(ctx, queue);
+        }
+        let lane = &mut self.lanes[index];
+        if lane.queue.pause.is_some_and(|pause| pause > ctx.now) {
+            return false;
+        }
+        lane.queue.pause = None;
+        let moved = match lane.queue.runs.last() {
+            None => self.begin_next(ctx, queue),
+            Some(_) => self.advance_run(ctx, queue),
+        };
+        if moved {
+            self.chain(ctx, queue);
+        }
+        moved
+    }
+
+    /// Runs the events of an item; `sleep` and `lock` put the rest of them aside.
+    fn chain(&mut self, ctx: &mut Context, queue: u16) {
+        self.chain = Chain::Queue(queue);
+        self.steps = self.max_steps;
+        self.run(ctx);
+        if let Some(hold) = self.hold.take() {
+            let until = match hold {
+                Hold::Until(until) => Some(until),
+                Hold::Lock => None,
+            };
+            let stack = std::mem::take(&mut self.stack);
+            self.lanes[usize::from(queue)].held = Some(Held { stack, until });
+        }
+    }
+
+    /// Goes on with what was put aside, if its time has come.
+    fn resume(&mut self, ctx: &mut Context, queue: u16) -> bool {
+        let lane = &mut self.lanes[usize::from(queue)];
+        let due = lane.held.as_ref().is_some_and(|held| match held.until {
+            Some(until) => until <= ctx.now,
+            None => self.lock.is_held_by(queue),
+        });
+        if !due {
+            return false;
+        }
+        if let Some(held) = lane.held.take() {
+            self.stack = held.stack;
+            self.chain(ctx, queue);
+        }
+        true
+    }
+
+    /// Takes the next group; one whose condition does not hold is gone without its triggers.
+    fn begin_next(&mut self, ctx: &mut Context, queue: u16) -> bool {
+        if !self.lock.lets_run(queue) {
+            return false;
+        }
+        let lane = &self.lanes[usize::from(queue)];
+        let gap = lane.queue.front().and_then(|entry| self.gap_of(entry));
+        let queue_of = &mut self.lanes[usize::from(queue)].queue;
+        let entry = match queue_of.take_forced() {
+            Some(entry) => Some(entry),
+            None if gap.is_some_and(|gap| gap > ctx.now) => None,
+            None => queue_of.take_front(),
+        };
+        let Some(entry) = entry else { return false };
+        self.begin_run(ctx, queue, entry);
+        true
+    }
+
+    fn begin_run(&mut self, ctx: &mut Context, queue: u16, mut entry: Entry) {
+        let protocol = Arc::clone(&self.protocol);
+        let described = protocol.group(entry.group);
+        let connection = self.connection_of(described);
+        let (item, phase) = match entry.resume.take() {
+            Some(resume) => {
+                let stage = if resume.exchange.message.is_some() { Stage::Send } else { Stage::Before };
+                (resume.item, Phase::Exchange(resume.exchange, stage))
+            }
+            None if !condition::allows(described.condition.as_ref(), &self.params, None) => {
+                self.group_over(ctx, &entry);
+                return;
+            }
+            None => (0, Phase::Begin),
+        };
+        let run = Run { entry, connection, item, phase, stop: false };
+        self.lanes[usize::from(queue)].queue.runs.push(run);
+    }
+
+    /// The connection that a group runs on now.
+    fn connection_of(&self, group: &Group) -> ConnectionIx {
+        let by_param = group.connection_param.and_then(|param| self.params.get(param).as_number());
+        let named = by_param.and_then(|number| {
+            self.protocol
+                .connections
+                .iter()
+                .map(|connection| connection.index)
+                .find(|ix| u32::try_from(ix.index()).is_ok_and(|index| f64::from(index) == number))
+        });
+        named.unwrap_or(group.connection)
+    }
+
+    /// Does the next thing of the running group.
+    fn advance_run(&mut self, ctx: &mut Context, queue: u16) -> bool {
+        let lane = &mut self.lanes[usize::from(queue)];
+        let Some(run) = lane.queue.runs.last_mut() else { return false };
+        let group = run.entry.group;
+        match &run.phase {
+            Phase::Begin => {
+                run.phase = Phase::Item;
+                self.fire(Item::Group(group), Time::Before);
+                true
+            }
+            Phase::Item => {
+                if let Some(entry) = lane.queue.take_forced() {
+                    self.begin_run(ctx, queue, entry);
+                } else {
+                    self.begin_item(ctx, queue);
+                }
+                true
+            }
+            Phase::Exchange(..) => self.advance_pair(ctx, queue),
+            Phase::End => {
+                run.phase = Phase::Over;
+                self.fire(Item::Group(group), Time::After);
+                true
+            }
+            Phase::Over => {
+                if let Some(run) = lane.queue.runs.pop() {
+                    self.group_over(ctx, &run.entry);
+                }
+                true
+            }
+        }
+    }
+
+    /// Begins the next item of the running group.
+    fn begin_item(&mut self, ctx: &mut Context, queue: u16) {
+        let protocol = Arc::clone(&self.protocol);
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
+        let group = run.entry.group;
+        let item = protocol.group(group).content.get(run.item).filter(|_| !run.stop);
+        let Some(item) = item else {
+            run.phase = Phase::End;
+            return;
+        };
+        run.item += 1;
+        let fired = Fired::on(Item::Group(group));
+        match item.run {
+            GroupRun::Param(_) => {}
+            GroupRun::Action(action) => self.stack.push(Frame::Action { action, fired, next: 0 }),
+            GroupRun::Trigger(trigger) => self.stack.push(Frame::Call { trigger, fired }),
+            GroupRun::Session { session, .. } => self.report_session(ctx, session),
+            GroupRun::Pair(pair) => {
+                let connection = protocol.pair(pair).connection.unwrap_or(run.connection);
+                self.begin_pair(ctx, queue, pair, connection);
+                return;
+            }
+        }
+        self.pause_after_item(ctx, queue, None);
+    }
+
+    pub(super) fn report_session(&mut self, ctx: &Context, session: crate::language::model::id::SessionIx) {
+        let site = Site::Item(Item::Session(session));
+        self.report(ctx.now, Severity::Warning, Code::NotRun, &[site], |protocol| {
+            format!("{} is not run: HTTP sessions of groups are not supported yet", site.describe(protocol))
+        });
+    }
+
+    fn begin_pair(&mut self, ctx: &Context, queue: u16, pair: PairIx, connection: ConnectionIx) {
+        let protocol = Arc::clone(&self.protocol);
+        if !condition::allows(protocol.pair(pair).condition.as_ref(), &self.params, None) {
+            return;
+        }
+        match protocol.connection(connection).kind {
+            ConnectionKind::WebSocket => {}
+            ConnectionKind::Http | ConnectionKind::Virtual | ConnectionKind::NotRun => {
+                let site = Site::Item(Item::Pair(pair));
+                self.report(ctx.now, Severity::Warning, Code::NotRun, &[site], |protocol| {
+                    format!("{} is not run: its connection is no WebSocket", site.describe(protocol))
+                });
+                return;
+            }
+        }
+        let overrides = self.options.connections.get(connection.index()).copied().unwrap_or_default();
+        let timeout = self.pair_settings(pair).timeout;
+        let exchange = Exchange::new(&protocol, pair, connection, overrides, timeout);
+        if let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() {
+            run.phase = Phase::Exchange(exchange, Stage::Before);
+        }
+    }
+
+    pub(super) fn pair_settings(&self, pair: PairIx) -> super::PairSettings {
+        self.pairs.iter().find(|(of, _)| *of == pair).map(|(_, settings)| *settings).unwrap_or_default()
+    }
+
+    /// Does the next thing of the running pair.
+    fn advance_pair(&mut self, ctx: &mut Context, queue: u16) -> bool {
+        let lane = &mut self.lanes[usize::from(queue)];
+        let Some(run) = lane.queue.runs.last_mut() else { return false };
+        let Phase::Exchange(exchange, stage) = &mut run.phase else { return false };
+        if let State::Waiting { deadline } = exchange.state {
+            let due = deadline <= ctx.now;
+            if due {
+                self.advance_exchange(ctx, usize::from(queue), Input::Tick { now: ctx.now });
+            }
+            return due;
+        }
+        let (pair, connection) = (exchange.pair, exchange.connection);
+        if !self.links[connection.index()].ready {
+            self.wait_for_link(ctx, queue);
+            return true;
+        }
+        let command = self.protocol.pair(pair).command;
+        match *stage {
+            Stage::Before => {
+                *stage = Stage::Make;
+                self.fire(Item::Pair(pair), Time::Before);
+                self.fire(Item::Communication, Time::Before);
+            }
+            Stage::Make => {
+                *stage = Stage::Made;
+                self.make_for(ctx, queue, command);
+            }
+            Stage::Made => {
+                *stage = Stage::Send;
+                self.take_made(ctx, queue, command);
+            }
+            Stage::Send => self.send(ctx, queue),
+        }
+        true
+    }
+
+    /// The link of a pair is not ready: the group waits for it, or the pair is left out.
+    fn wait_for_link(&mut self, ctx: &Context, queue: u16) {
+        let lane = &mut self.lanes[usize::from(queue)];
+        let Some(run) = lane.queue.runs.last() else { return };
+        let Phase::Exchange(exchange, _) = &run.phase else { return };
+        let (pair, connection) = (exchange.pair, exchange.connection);
+        let keep = self.protocol.pair(pair).when_down == WhenDown::Keep && self.life != Life::Stopping;
+        if !keep {
+            self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
+            return;
+        }
+        let limit = self.protocol.connection(connection).limits.send_queue;
+        let Some(mut run) = lane.queue.runs.pop() else { return };
+        let Phase::Exchange(exchange, stage) = run.phase else { return };
+        run.entry.resume = Some(Box::new(Resume { item: run.item, exchange }));
+        if let Err(mut entry) = lane.queue.park(connection, run.entry, limit) {
+            // Full: the newest is left out and counted; its group goes on.
+            if let Some(resume) = entry.resume.take() {
+                run.phase = Phase::Exchange(resume.exchange, stage);
+                lane.queue.runs.push(Run { entry, ..run });
+            }
+            let site = Site::Item(Item::Pair(pair));
+            self.report(ctx.now, Severity::Warning, Code::LinkQueueFull, &[site], |protocol| {
+                let at = Item::Connection(connection);
+                let at = Site::Item(at).describe(protocol);
+                format!("{} was left out: too many wait for {at}", site.describe(protocol))
+            });
+            self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
+        }
+    }
+
+    /// Makes the command of the running pair before its `before` triggers.
+    fn make_for(&mut self, ctx: &mut Context, queue: u16, command: Option<CommandIx>) {
+        let Some(command) = command else { return };
+        if self.is_made_early(queue) {
+            return;
+        }
+        self.made.retain(|made| made.command != command);
+        if self.protocol.triggers_on(Item::Command(command), Time::Before).is_empty() {
+            return;
+        }
+        // A command that cannot be made yet may be after its triggers have run.
+        if let Ok(message) = command::make(ctx, &self.params, &self.layouts, command, &self.options.messages)
+        {
+            self.made.push(super::Made { command, message, explicit: false, edited: false });
+        }
+        self.fire(Item::Command(command), Time::Before);
+    }
+
+    /// Whether the commands of the running pair were made when its group was queued.
+    fn is_made_early(&self, queue: u16) -> bool {
+        let run = self.lanes[usize::from(queue)].queue.runs.last();
+        run.is_some_and(|run| match &run.phase {
+            Phase::Exchange(exchange, _) => {
+                self.protocol.connection(exchange.connection).make_command_by_protocol
+            }
+            Phase::Begin | Phase::Item | Phase::End | Phase::Over => false,
+        })
+    }
+
+    /// Settles what the running pair sends.
+    fn take_made(&mut self, ctx: &mut Context, queue: u16, command: Option<CommandIx>) {
+        let early = self.is_made_early(queue);
+        let made = command.and_then(|command| self.made.iter().position(|made| made.command == command));
+        let made = made.map(|at| self.made.swap_remove(at));
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
+        let message = match command {
+            None => None,
+            Some(command) if early => {
+                let at = run.entry.made.iter().position(|(of, _)| *of == command);
+                at.and_then(|at| run.entry.made.remove(at).1)
+            }
+            Some(command) => match made {
+                Some(made) if made.explicit || made.edited => Some(made.message),
+                Some(_) | None => {
+                    let made =
+                        command::make(ctx, &self.params, &self.layouts, command, &self.options.messages);
+                    match made {
+                        Ok(message) => Some(message),
+                        Err(error) => {
+                            self.report_command(ctx, command, &error);
+                            None
+                        }
+                    }
+                }
+            },
+        };
+        if let Some(command) = command
+            && message.is_none()
+        {
+            if early {
+                self.report_command(ctx, command, &"no action made it");
+            }
+            self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
+            return;
+        }
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
+        if let Phase::Exchange(exchange, _) = &mut run.phase {
+            exchange.message = message;
+        }
+    }
+
+    pub(super) fn report_command(&mut self, ctx: &Context, command: CommandIx, why: &dyn std::fmt::Display) {
+        let site = Site::Item(Item::Command(command));
+        let why = why.to_string();
+        self.report(ctx.now, Severity::Error, Code::Command, &[site], |protocol| {
+            format!("{} was not sent: {why}", site.describe(protocol))
+        });
+    }
+
+    /// Hands the message of the running pair to its link.
+    fn send(&mut self, ctx: &mut Context, queue: u16) {
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last() else { return };
+        let Phase::Exchange(exchange, _) = &run.phase else { return };
+        let (pair, connection) = (exchange.pair, exchange.connection);
+        let message: Option<Outgoing> = exchange.message.clone();
+        let described = self.protocol.pair(pair);
+        let answer = if described.responses.is_empty() { Answer::NotExpected } else { Answer::Expected };
+        let command = described.command;
+        let sent = Input::Sent { now: ctx.now, answer };
+        self.advance_exchange(ctx, usize::from(queue), sent);
+        if let Some(message) = message {
+            self.counters.sent += 1;
+            self.effects.push(Effect::Send { connection, message });
+        }
+        if let Some(command) = command {
+            self.fire(Item::Command(command), Time::After);
+        }
+    }
+
+    /// Gives an input to the exchange of a queue, and does what follows.
+    pub(super) fn advance_exchange(&mut self, ctx: &Context, queue: usize, input: Input) {
+        let Some(run) = self.lanes[queue].queue.runs.last_mut() else { return };
+        let Phase::Exchange(exchange, _) = &mut run.phase else { return };
+        let (pair, connection) = (exchange.pair, exchange.connection);
+        self.stirred = true;
+        match exchange.step(input) {
+            Verdict::Nothing => {}
+            Verdict::TryFailed => {
+                self.counters.timeouts += 1;
+                self.fire(Item::Pair(pair), Time::Timeout);
+            }
+            Verdict::Ended(ending) => {
+                run.phase = Phase::Item;
+                self.pair_ended(ctx, pair, connection, ending);
+                if let Ok(queue) = u16::try_from(queue) {
+                    self.pause_after_item(ctx, queue, Some(pair));
+                }
+            }
+        }
+    }
+
+    /// The triggers after a pair, and what its end says about the element.
+    fn pair_ended(&mut self, ctx: &Context, pair: PairIx, connection: ConnectionIx, ending: Ending) {
+        let item = Item::Pair(pair);
+        if ending == Ending::NotSent {
+            self.counters.not_sent += 1;
+            return;
+        }
+        // The last frame runs first.
+        self.fire(Item::Communication, Time::After);
+        self.fire(item, Time::After);
+        match ending {
+            Ending::Succeeded => {
+                self.pair_answered(connection);
+                self.fire(item, Time::Succeeded);
+            }
+            Ending::BadCommand => self.pair_answered(connection),
+            Ending::TimedOut => {
+                self.counters.timeouts += 1;
+                self.fire(item, Time::TimeoutAfterRetries);
+                self.fire(item, Time::Timeout);
+                if !self.protocol.pair(pair).ignore_timeout {
+                    self.pair_failed(ctx.now, connection);
+                }
+                let heartbeat = self.protocol.connection(connection).keep_alive.heartbeat;
+                if heartbeat == Some(pair) && self.links[connection.index()].ready {
+                    self.effects.push(Effect::HeartbeatLost(connection));
+                }
+            }
+            Ending::Sent | Ending::NotSent => {}
+        }
+    }
+
+    /// The pause after an item: `next` of the item, of the action `set next`, or the interval of the timer between pairs.
+    ///
+    /// After the last item only the first two count; they delay the next group.
+    fn pause_after_item(&mut self, ctx: &Context, queue: u16, pair: Option<PairIx>) {
+        let protocol = Arc::clone(&self.protocol);
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last() else { return };
+        let content = &protocol.group(run.entry.group).content;
+        let item = run.item.checked_sub(1).and_then(|at| content.get(at));
+        let is_last = run.item >= content.len();
+        let own = item.and_then(|item| item.next).map(|wait| self.wait(wait));
+        let by_action = || pair.and_then(|pair| self.pair_settings(pair).next);
+        let interval = || {
+            let timer = run.entry.timer.filter(|_| pair.is_some() && !is_last);
+            timer.map(|(timer, _)| protocol.timer(timer).interval)
+        };
+        let pause = own.or_else(by_action).or_else(interval).unwrap_or(Duration::ZERO);
+        if !pause.is_zero() {
+            let until = ctx.now + pause;
+            let queue = &mut self.lanes[usize::from(queue)].queue;
+            queue.pause = queue.pause.max(Some(until));
+        }
+    }
+}

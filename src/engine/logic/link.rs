@@ -1,0 +1,176 @@
+//! What the engine knows of the links: ready or not, failing since when; decides nothing about dialling.
+
+use std::time::Instant;
+
+use crate::engine::logic::effect::Effect;
+use crate::engine::logic::{Chain, Engine};
+use crate::engine::param::Origin;
+use crate::engine::session;
+use crate::language::model::id::{ConnectionIx, ParamIx};
+use crate::language::model::logic::{Item, Time};
+use crate::value::{Context, Value};
+
+/// What has become of the link of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// It is open and takes messages.
+    Ready,
+    /// It closes because a new one is wanted: what was under way is repeated there without costing a try.
+    Moved,
+    /// A new link has taken over from one that was ready until now (`handover="open-first"`).
+    Swapped,
+    /// It was lost, or could not be opened; it is tried again.
+    Down,
+    /// It was refused for good; it is tried again slowly.
+    Rejected,
+    /// It is closed by an action, has no address, or is stopped.
+    Closed,
+}
+
+/// One link, as the engine sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Link {
+    pub(super) ready: bool,
+    failing: Option<Failing>,
+}
+
+/// Since when a connection does not do what it should.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Instant,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It has no link.
+    Link,
+    /// A pair got no answer.
+    Pair,
+}
+
+impl Link {
+    fn fail(&mut self, since: Instant, why: Why) {
+        self.failing.get_or_insert(Failing { since, why });
+    }
+}
+
+impl Engine {
+    /// Whether messages can be sent over a connection.
+    pub fn is_ready(&self, connection: ConnectionIx) -> bool {
+        self.links[connection.index()].ready
+    }
+
+    /// What has become of a link; `peer` is the `host:port` of a link that was open until now.
+    pub fn link(
+        &mut self,
+        ctx: &mut Context,
+        connection: ConnectionIx,
+        change: LinkChange,
+        peer: Option<&str>,
+    ) {
+        self.begin();
+        self.stirred = true;
+        let link = &mut self.links[connection.index()];
+        let was_ready = link.ready;
+        link.ready = matches!(change, LinkChange::Ready | LinkChange::Swapped);
+        match change {
+            LinkChange::Ready | LinkChange::Swapped => {
+                link.failing = link.failing.filter(|failing| failing.why == Why::Pair);
+            }
+            LinkChange::Down | LinkChange::Rejected => link.fail(ctx.now, Why::Link),
+            LinkChange::Closed => link.failing = None,
+            LinkChange::Moved => {}
+        }
+        if was_ready {
+            self.interrupt(ctx, connection, change);
+        }
+        self.show_link(ctx, connection, change, peer.filter(|_| was_ready));
+        let time = match change {
+            LinkChange::Ready | LinkChange::Swapped => Some(Time::Opened),
+            LinkChange::Rejected => Some(Time::Rejected),
+            LinkChange::Moved | LinkChange::Down | LinkChange::Closed => was_ready.then_some(Time::Closed),
+        };
+        if let Some(time) = time {
+            self.fire(Item::Connection(connection), time);
+            self.run(ctx);
+        }
+        if self.is_ready(connection) {
+            for lane in &mut self.lanes {
+                lane.queue.unpark(connection);
+            }
+        }
+        self.finish(ctx);
+    }
+
+    /// The exchanges that were waiting for an answer over a link that is gone.
+    fn interrupt(&mut self, ctx: &mut Context, connection: ConnectionIx, change: LinkChange) {
+        let input = match change {
+            LinkChange::Moved | LinkChange::Swapped => session::Input::LinkMoved,
+            LinkChange::Down | LinkChange::Rejected | LinkChange::Closed => session::Input::LinkDown,
+            LinkChange::Ready => return,
+        };
+        for queue in 0..self.lanes.len() {
+            if self.waits_on(queue, connection).is_some() {
+                self.advance_exchange(ctx, queue, input);
+                self.run(ctx);
+            }
+        }
+        self.chain = Chain::Input(None);
+    }
+
+    /// The parameters of `NotifyConnectionPIDs`; they are set on each change only.
+    fn show_link(
+        &mut self,
+        ctx: &mut Context,
+        connection: ConnectionIx,
+        change: LinkChange,
+        peer: Option<&str>,
+    ) {
+        let described = self.protocol.connection(connection);
+        let (shown, disconnections) = (described.connections_param, described.disconnections_param);
+        if let Some(param) = shown {
+            let open = matches!(change, LinkChange::Ready | LinkChange::Swapped);
+            self.show(ctx, param, Value::Number(f64::from(u8::from(open))));
+        }
+        if let (Some(param), Some(peer)) = (disconnections, peer) {
+            self.show(ctx, param, Value::text(peer));
+        }
+    }
+
+    fn show(&mut self, ctx: &mut Context, param: ParamIx, value: Value) {
+        let outcome = self.params.set(param, value, Origin::Engine);
+        self.set_now(ctx, outcome, param);
+        self.run(ctx);
+    }
+
+    /// A pair of the connection got no answer.
+    pub(super) fn pair_failed(&mut self, now: Instant, connection: ConnectionIx) {
+        self.links[connection.index()].fail(now, Why::Pair);
+    }
+
+    /// The device answers.
+    pub(super) fn pair_answered(&mut self, connection: ConnectionIx) {
+        self.links[connection.index()].failing = None;
+    }
+
+    /// Says when the element goes into timeout or comes out of it.
+    pub(super) fn watch_timeouts(&mut self, ctx: &Context) {
+        let active = self.timeout_at().is_some_and(|at| at <= ctx.now);
+        if active != self.element_timeout {
+            self.element_timeout = active;
+            self.effects.push(Effect::ElementTimeout { active });
+        }
+    }
+
+    /// When the element goes into timeout, if nothing gets better until then.
+    pub(super) fn timeout_wake(&self) -> Option<Instant> {
+        if self.element_timeout { None } else { self.timeout_at() }
+    }
+
+    fn timeout_at(&self) -> Option<Instant> {
+        let main = self.protocol.connections.first()?;
+        let since = self.links.iter().filter_map(|link| link.failing).map(|failing| failing.since).min()?;
+        Some(since + main.defaults.element_timeout)
+    }
+}

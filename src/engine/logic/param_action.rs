@@ -1,0 +1,229 @@
+//! The actions on parameters: what each makes of the value; the set and its events go the way of every engine set.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::engine::codec::response;
+use crate::engine::logic::Engine;
+use crate::engine::logic::effect::{Code, Effect, Severity, Site};
+use crate::engine::logic::octets::{hex, replaced};
+use crate::engine::logic::stack::Fired;
+use crate::engine::param::Origin;
+use crate::engine::param::change::{Event, Place, display_text};
+use crate::language::model::id::{ActionIx, ParamIx};
+use crate::language::model::logic::{Item, Operand, ParamOp};
+use crate::value::{Context, Value};
+
+impl Engine {
+    /// Runs an action on one parameter, in the row of the trigger if the parameter is a column.
+    pub(super) fn param_op(
+        &mut self,
+        ctx: &Context,
+        param: ParamIx,
+        op: &ParamOp,
+        fired: &Fired,
+        action: ActionIx,
+    ) {
+        let row = fired.row();
+        let value = match op {
+            ParamOp::Append(operand) => {
+                let added = self.shown_operand(operand, row);
+                Some(joined(self.params.get_in(param, row), &added))
+            }
+            ParamOp::AppendData(operand) => {
+                let added = self.operand(operand, row);
+                Some(joined(self.params.get_in(param, row), &added))
+            }
+            ParamOp::AppendHex(operand, blank_after) => {
+                let digits = hex(&self.operand(operand, row).to_bytes(), *blank_after);
+                Some(joined(self.params.get_in(param, row), &Value::text(digits)))
+            }
+            ParamOp::Copy(Some(operand)) => Some(self.operand(operand, row)),
+            ParamOp::Copy(None) => self.fired_value(ctx, fired, action),
+            ParamOp::CopyReverse(Some(operand)) => Some(reversed(&self.operand(operand, row))),
+            ParamOp::CopyReverse(None) => self.fired_value(ctx, fired, action).as_ref().map(reversed),
+            ParamOp::Increment(by) => {
+                let result = self.calculated(param, by, row, |value, by| value + by);
+                self.some_or_report(ctx, action, result)
+            }
+            ParamOp::Multiply(by) => {
+                let result = self.calculated(param, by, row, |value, by| value * by);
+                self.some_or_report(ctx, action, result)
+            }
+            ParamOp::Pow(by) => {
+                let result = self.calculated(param, by, row, f64::powf);
+                self.some_or_report(ctx, action, result)
+            }
+            ParamOp::Read => self.read_again(param),
+            ParamOp::ReplaceData(how) => {
+                let value = self.params.get_in(param, row);
+                Some(like(value, replaced(&value.to_bytes(), how)))
+            }
+            ParamOp::Reverse(_) => Some(reversed(self.params.get_in(param, row))),
+            ParamOp::Clear
+            | ParamOp::ClearOnDisplay
+            | ParamOp::Go
+            | ParamOp::RunActions
+            | ParamOp::Save
+            | ParamOp::SetInfo(_)
+            | ParamOp::Normalize(_)
+            | ParamOp::ChangeLength(_) => {
+                self.param_state_op(ctx, param, op, fired, action);
+                None
+            }
+        };
+        if let Some(value) = value {
+            let outcome = self.params.set_in(param, row, value, Origin::Engine);
+            self.set_now(ctx, outcome, param);
+        }
+    }
+
+    /// The actions that set no value.
+    fn param_state_op(
+        &mut self,
+        ctx: &Context,
+        param: ParamIx,
+        op: &ParamOp,
+        fired: &Fired,
+        action: ActionIx,
+    ) {
+        match op {
+            ParamOp::Clear => {
+                if let Some(event) = self.params.clear(param) {
+                    self.raise(ctx, event);
+                }
+            }
+            ParamOp::ClearOnDisplay => {
+                let change = self.params.clear_on_display(param);
+                self.effects.push(Effect::Change(change));
+            }
+            ParamOp::Go => {
+                let event = self.present(param, fired.row());
+                self.raise(ctx, event);
+            }
+            ParamOp::Save => {
+                let event = self.present(param, fired.row());
+                if let Some(save) = self.params.save(&event) {
+                    self.effects.push(Effect::Save(save));
+                }
+            }
+            ParamOp::ChangeLength(operand) => {
+                let length = self.operand(operand, fired.row()).as_number().filter(|bytes| *bytes >= 1.0);
+                match length.and_then(|bytes| format!("{bytes:.0}").parse().ok()) {
+                    Some(bytes) => self.params.change_length(param, bytes),
+                    None => self.report_operand(ctx, action, "a number of bytes"),
+                }
+            }
+            // Scripts are not run yet, and `run actions` runs nothing else; alarms, which `normalize` is for, are not either.
+            ParamOp::RunActions | ParamOp::Normalize(_) => {}
+            ParamOp::SetInfo(_) => {
+                let site = Site::Action(action);
+                self.report(ctx.now, Severity::Warning, Code::NotRun, &[site], |protocol| {
+                    format!("{} is not run: `set info` is not supported yet", site.describe(protocol))
+                });
+            }
+            ParamOp::Append(_)
+            | ParamOp::AppendData(_)
+            | ParamOp::Copy(_)
+            | ParamOp::CopyReverse(_)
+            | ParamOp::Increment(_)
+            | ParamOp::Multiply(_)
+            | ParamOp::Pow(_)
+            | ParamOp::AppendHex(..)
+            | ParamOp::Read
+            | ParamOp::ReplaceData(_)
+            | ParamOp::Reverse(_) => {}
+        }
+    }
+
+    /// The event of a value that stays what it is; of the cell, if the parameter is a column and there is a row.
+    fn present(&self, param: ParamIx, row: Option<&str>) -> Event {
+        let event = self.params.touch(param, Origin::Engine);
+        match (self.protocol.param(param).column, row) {
+            (Some((table, column)), Some(key)) => {
+                let previous = self.params.get_in(param, row).clone();
+                Event { place: Place::Cell { table, key: key.into(), column }, previous, ..event }
+            }
+            (Some(_), None) | (None, _) => event,
+        }
+    }
+
+    /// The value of the parameter that the trigger is on.
+    fn fired_value(&mut self, ctx: &Context, fired: &Fired, action: ActionIx) -> Option<Value> {
+        let Item::Param(source) = fired.item else {
+            self.report_operand(ctx, action, "a source, or a trigger on a parameter");
+            return None;
+        };
+        Some(self.params.get_in(source, fired.row()).clone())
+    }
+
+    /// An operand as people see it.
+    fn shown_operand(&self, operand: &Operand, row: Option<&str>) -> Value {
+        match operand {
+            Operand::Value(value) => value.clone(),
+            Operand::Param(param) => {
+                Value::Text(display_text(self.protocol.param(*param), self.params.get_in(*param, row)))
+            }
+        }
+    }
+
+    /// A number made of the value and an operand, if it is finite; an empty value counts as 0.
+    fn calculated(
+        &self,
+        param: ParamIx,
+        by: &Operand,
+        row: Option<&str>,
+        apply: fn(f64, f64) -> f64,
+    ) -> Option<Value> {
+        let value = self.params.get_in(param, row);
+        let number = if value.is_empty() { Some(0.0) } else { value.as_number() };
+        let by = self.operand(by, row).as_number();
+        let result = number.zip(by).map(|(number, by)| apply(number, by)).filter(|result| result.is_finite());
+        result.map(Value::Number)
+    }
+
+    fn some_or_report(&mut self, ctx: &Context, action: ActionIx, result: Option<Value>) -> Option<Value> {
+        if result.is_none() {
+            self.report_operand(ctx, action, "numbers with a finite result");
+        }
+        result
+    }
+
+    /// The value of a field in the last message of a response that has it.
+    fn read_again(&self, param: ParamIx) -> Option<Value> {
+        self.last.iter().rev().find_map(|(response, message)| {
+            let reading = response::read(&self.params, &self.layouts, *response, message);
+            reading.sets.into_iter().find(|set| set.param == param).map(|set| set.value)
+        })
+    }
+}
+
+/// One value after the other: texts stay text, anything with bytes becomes bytes.
+fn joined(first: &Value, second: &Value) -> Value {
+    if first.is_empty() {
+        return second.clone();
+    }
+    let mut bytes = BytesMut::from(&first.to_bytes()[..]);
+    bytes.extend_from_slice(&second.to_bytes());
+    like_text(bytes.freeze())
+}
+
+/// Bytes as the kind of value that they were made of.
+fn like(value: &Value, bytes: Bytes) -> Value {
+    match value {
+        Value::Bytes(_) => Value::Bytes(bytes),
+        Value::Empty | Value::Number(_) | Value::Text(_) => like_text(bytes),
+    }
+}
+
+/// A text if the bytes are one.
+fn like_text(bytes: Bytes) -> Value {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Value::text(text),
+        Err(_) => Value::Bytes(bytes),
+    }
+}
+
+/// The bytes of a value the other way round.
+fn reversed(value: &Value) -> Value {
+    like(value, value.to_bytes().iter().rev().copied().collect())
+}

@@ -1,0 +1,350 @@
+//! Sets of cells, rows and whole tables; decides nothing about single values, which `fit` does.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::engine::param::change::{Event, Place, RowChange};
+use crate::engine::param::table::{MAX_ROWS, Row, Rows};
+use crate::engine::param::{Origin, Outcome, Params, Rejected, fit};
+use crate::language::model::id::TableIx;
+use crate::language::model::param::{ColumnKind, Table};
+use crate::value::Value;
+
+/// The cells of a row by column; `None` leaves a cell as it is, or empty in a new row.
+pub type Cells = Vec<Option<Value>>;
+
+/// What a fill does with the rows that it does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// They go.
+    Replace,
+    /// They stay.
+    Merge,
+}
+
+/// The state of a row in a column of type `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RowState {
+    Updated = 1,
+    Equal = 2,
+    New = 3,
+}
+
+impl RowState {
+    fn value(self) -> Value {
+        Value::Number(f64::from(self as u8))
+    }
+}
+
+impl Params {
+    /// A cell; `None` if there is no such row or column.
+    pub fn cell(&self, table: TableIx, key: &str, column: u16) -> Option<&Value> {
+        self.rows(table).get(key)?.cells().get(usize::from(column))
+    }
+
+    /// Sets a cell; makes the row if the table says so (`autoAdd`).
+    pub fn set_cell(
+        &mut self,
+        table: TableIx,
+        key: &str,
+        column: u16,
+        value: Value,
+        origin: Origin,
+    ) -> Outcome {
+        let described = self.protocol.table(table);
+        let Some(of) = described.columns.get(usize::from(column)) else {
+            return self.reject(Rejected::NoColumn(column));
+        };
+        let param = of.param;
+        if self.rows(table).get(key).is_none() {
+            let mut cells = vec![None; described.columns.len()];
+            cells[usize::from(column)] = Some(value);
+            return self.set_row(table, key, cells, origin);
+        }
+        let value = match self.fit_cell(table, key, column, value, origin) {
+            Ok(value) => value,
+            Err(rejected) => return self.reject(rejected),
+        };
+        if column == described.key {
+            let same = &*value.to_text() == key;
+            return if same { Outcome::Quiet } else { self.reject(Rejected::KeyChange) };
+        }
+        let Some((key, previous)) = self.replace_cell(table, key, column, value) else {
+            return Outcome::Quiet;
+        };
+        let differs = self.cell(table, &key, column) != Some(&previous);
+        if origin == Origin::Startup || !(differs || origin.always_an_event()) {
+            return Outcome::Quiet;
+        }
+        Outcome::Event(Event { param, place: Place::Cell { table, key, column }, origin, differs, previous })
+    }
+
+    /// Sets the cells of a row; makes the row if the table says so (`autoAdd`). A cell that does not fit refuses all.
+    pub fn set_row(&mut self, table: TableIx, key: &str, cells: Cells, origin: Origin) -> Outcome {
+        let described = self.protocol.table(table);
+        let (param, auto_add, key_column) = (described.param, described.auto_add, described.key);
+        if self.rows(table).get(key).is_none() {
+            if !auto_add && origin != Origin::Startup {
+                return self.reject(Rejected::NoRow(Arc::from(key)));
+            }
+            let mut cells = cells;
+            if let Some(cell) = cells.get_mut(usize::from(key_column)) {
+                *cell = Some(Value::text(key));
+            }
+            return self.add_row(table, cells, origin);
+        }
+        let fitted = match self.fit_row(table, key, cells, origin) {
+            Ok(fitted) => fitted,
+            Err(rejected) => return self.reject(rejected),
+        };
+        let changes_key =
+            fitted.iter().any(|(column, value)| *column == key_column && &*value.to_text() != key);
+        if changes_key {
+            return self.reject(Rejected::KeyChange);
+        }
+        let Some(row) = self.rows(table).get(key) else { return Outcome::Quiet };
+        let (key, old) = (row.key().clone(), row.cells().into());
+        let differs = self.write_cells(table, &key, fitted);
+        if origin == Origin::Startup || !(differs || origin.always_an_event()) {
+            return Outcome::Quiet;
+        }
+        let place = Place::Row { table, key, what: RowChange::Set, old: Some(old) };
+        Outcome::Event(Event { param, place, origin, differs, previous: Value::Empty })
+    }
+
+    /// Adds a row; the key is the cell of the key column, or the next number if that column is `autoincrement`.
+    pub fn add_row(&mut self, table: TableIx, cells: Cells, origin: Origin) -> Outcome {
+        match self.try_add(table, cells, origin) {
+            Ok(key) if origin != Origin::Startup => {
+                let param = self.protocol.table(table).param;
+                let place = Place::Row { table, key, what: RowChange::Added, old: None };
+                Outcome::Event(Event { param, place, origin, differs: true, previous: Value::Empty })
+            }
+            Ok(_) => Outcome::Quiet,
+            Err(rejected) => self.reject(rejected),
+        }
+    }
+
+    /// Takes a row away.
+    pub fn delete_row(&mut self, table: TableIx, key: &str, origin: Origin) -> Outcome {
+        let removed = self.tables[table.index()].as_deref_mut().and_then(|rows| rows.remove(key));
+        let Some(row) = removed else { return self.reject(Rejected::NoRow(Arc::from(key))) };
+        let place = Place::Row {
+            table,
+            key: row.key().clone(),
+            what: RowChange::Deleted,
+            old: Some(row.cells().into()),
+        };
+        let param = self.protocol.table(table).param;
+        Outcome::Event(Event { param, place, origin, differs: true, previous: Value::Empty })
+    }
+
+    /// Takes all rows away and gives their memory back.
+    pub fn clear_table(&mut self, table: TableIx, origin: Origin) -> Outcome {
+        let had_rows = self.tables[table.index()].take().is_some_and(|rows| !rows.is_empty());
+        self.table_event(table, had_rows, origin)
+    }
+
+    /// Sets many rows at once: one event, whatever their number.
+    ///
+    /// A cell that does not fit keeps its value, a row without a key is left out; both are counted in [`Params::rejected`].
+    /// Of two rows with one key the last counts.
+    pub fn fill(&mut self, table: TableIx, rows: Vec<Cells>, mode: Fill, origin: Origin) -> Outcome {
+        let mut differs = false;
+        let mut named = BTreeSet::new();
+        for cells in rows {
+            match self.fill_row(table, cells, origin) {
+                Ok((key, changed)) => {
+                    differs |= changed;
+                    named.insert(key);
+                }
+                Err(_) => self.rejected += 1,
+            }
+        }
+        if mode == Fill::Replace
+            && let Some(rows) = self.tables[table.index()].as_deref_mut()
+        {
+            differs |= rows.retain(&named) > 0;
+        }
+        self.table_event(table, differs, origin)
+    }
+
+    fn table_event(&mut self, table: TableIx, differs: bool, origin: Origin) -> Outcome {
+        if origin == Origin::Startup || !(differs || origin.always_an_event()) {
+            return Outcome::Quiet;
+        }
+        let param = self.protocol.table(table).param;
+        let place = Place::Table { table };
+        Outcome::Event(Event { param, place, origin, differs, previous: Value::Empty })
+    }
+
+    /// One row of a fill; says its key and whether anything but its state is new.
+    fn fill_row(
+        &mut self,
+        table: TableIx,
+        cells: Cells,
+        origin: Origin,
+    ) -> Result<(Arc<str>, bool), Rejected> {
+        let key = self.key_of(table, &cells, origin)?;
+        let Some(row) = self.rows(table).get(&key) else {
+            let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
+            self.rejected += dropped;
+            return self.insert(table, key, kept).map(|key| (key, true));
+        };
+        let key = row.key().clone();
+        let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
+        self.rejected += dropped;
+        let differs = self.write_cells(table, &key, kept);
+        let state = if differs { RowState::Updated } else { RowState::Equal };
+        self.set_state(table, &key, state);
+        Ok((key, differs))
+    }
+
+    fn try_add(&mut self, table: TableIx, cells: Cells, origin: Origin) -> Result<Arc<str>, Rejected> {
+        let key = self.key_of(table, &cells, origin)?;
+        if self.rows(table).get(&key).is_some() {
+            return Err(Rejected::KeyTaken(key));
+        }
+        let fitted = self.fit_row(table, &key, cells, origin)?;
+        self.insert(table, key, fitted)
+    }
+
+    /// Puts a new row at the end, with the columns that the engine fills.
+    fn insert(
+        &mut self,
+        table: TableIx,
+        key: Arc<str>,
+        fitted: Vec<(u16, Value)>,
+    ) -> Result<Arc<str>, Rejected> {
+        let described = self.protocol.table(table);
+        let mut cells = vec![Value::Empty; described.columns.len()];
+        for (column, value) in fitted {
+            cells[usize::from(column)] = value;
+        }
+        let rows = self.tables[table.index()].get_or_insert_with(|| Box::new(Rows::none()));
+        if rows.len() >= MAX_ROWS {
+            return Err(Rejected::Full);
+        }
+        for (column, (of, cell)) in (0_u16..).zip(described.columns.iter().zip(&mut cells)) {
+            match of.kind {
+                ColumnKind::State => *cell = RowState::New.value(),
+                ColumnKind::DisplayKey if cell.is_empty() => *cell = Value::Text(key.clone()),
+                ColumnKind::AutoIncrement if cell.is_empty() && column != described.key => {
+                    *cell = Value::text(rows.next_number().to_string());
+                }
+                ColumnKind::Retrieved
+                | ColumnKind::AutoIncrement
+                | ColumnKind::DisplayKey
+                | ColumnKind::Custom => {}
+            }
+        }
+        if let Some(cell) = cells.get_mut(usize::from(described.key)).filter(|cell| cell.is_empty()) {
+            *cell = Value::Text(key.clone());
+        }
+        rows.push(Row::new(key.clone(), cells.into()));
+        Ok(key)
+    }
+
+    /// The primary key that cells stand for.
+    fn key_of(&self, table: TableIx, cells: &Cells, origin: Origin) -> Result<Arc<str>, Rejected> {
+        let described = self.protocol.table(table);
+        let column = described.key;
+        let given = cells.get(usize::from(column)).cloned().flatten().unwrap_or(Value::Empty);
+        if given.is_empty() {
+            return if is_auto_increment(described, column) {
+                Ok(Arc::from(self.rows(table).next_number().to_string()))
+            } else {
+                Err(Rejected::NoKey)
+            };
+        }
+        let key = self.fit_cell(table, "", column, given, origin)?.to_text();
+        if key.is_empty() { Err(Rejected::NoKey) } else { Ok(key) }
+    }
+
+    /// Fits all cells that are given, or says why one does not fit.
+    fn fit_row(
+        &self,
+        table: TableIx,
+        key: &str,
+        cells: Cells,
+        origin: Origin,
+    ) -> Result<Vec<(u16, Value)>, Rejected> {
+        let given = (0_u16..).zip(cells).filter_map(|(column, cell)| Some((column, cell?)));
+        given.map(|(column, value)| Ok((column, self.fit_cell(table, key, column, value, origin)?))).collect()
+    }
+
+    /// The cells that fit, and how many do not.
+    fn fitting_cells(
+        &self,
+        table: TableIx,
+        key: &str,
+        cells: Cells,
+        origin: Origin,
+    ) -> (Vec<(u16, Value)>, u64) {
+        let mut dropped = 0;
+        let mut kept = Vec::with_capacity(cells.len());
+        for (column, cell) in (0_u16..).zip(cells) {
+            match cell.map(|value| self.fit_cell(table, key, column, value, origin)) {
+                Some(Ok(value)) => kept.push((column, value)),
+                Some(Err(_)) => dropped += 1,
+                None => {}
+            }
+        }
+        (kept, dropped)
+    }
+
+    fn fit_cell(
+        &self,
+        table: TableIx,
+        key: &str,
+        column: u16,
+        value: Value,
+        origin: Origin,
+    ) -> Result<Value, Rejected> {
+        let of = self.protocol.table(table).columns.get(usize::from(column));
+        let param = self.describe(of.ok_or(Rejected::NoColumn(column))?.param);
+        fit::fit(param, value, origin, &|operand| self.get_in(operand, Some(key)).as_number())
+    }
+
+    /// Puts a value into a cell that is there; answers the row's key and the value before.
+    fn replace_cell(
+        &mut self,
+        table: TableIx,
+        key: &str,
+        column: u16,
+        value: Value,
+    ) -> Option<(Arc<str>, Value)> {
+        let rows = self.tables[table.index()].as_deref_mut()?;
+        let key = rows.get(key)?.key().clone();
+        let cell = rows.cells_mut(&key)?.get_mut(usize::from(column))?;
+        Some((key, std::mem::replace(cell, value)))
+    }
+
+    /// Writes cells that were fitted; says whether one differs.
+    fn write_cells(&mut self, table: TableIx, key: &str, fitted: Vec<(u16, Value)>) -> bool {
+        let Some(cells) = self.tables[table.index()].as_deref_mut().and_then(|rows| rows.cells_mut(key))
+        else {
+            return false;
+        };
+        let mut differs = false;
+        for (column, value) in fitted {
+            if let Some(cell) = cells.get_mut(usize::from(column)).filter(|cell| **cell != value) {
+                *cell = value;
+                differs = true;
+            }
+        }
+        differs
+    }
+
+    fn set_state(&mut self, table: TableIx, key: &str, state: RowState) {
+        let columns = &self.protocol.table(table).columns;
+        let Some(column) = columns.iter().position(|column| column.kind == ColumnKind::State) else { return };
+        if let Ok(column) = u16::try_from(column) {
+            self.write_cells(table, key, vec![(column, state.value())]);
+        }
+    }
+}
+
+fn is_auto_increment(table: &Table, column: u16) -> bool {
+    table.columns.get(usize::from(column)).is_some_and(|column| column.kind == ColumnKind::AutoIncrement)
+}

@@ -1,0 +1,72 @@
+//! Which value a parameter starts with: what was saved, the settings, or the default; reads neither store nor settings.
+
+use crate::value::Value;
+
+/// A fingerprint of a setting's resolved value: a keyed hash, so that the store gives no secret away.
+pub type Fingerprint = [u8; 16];
+
+/// What the settings say about a parameter (`[element.params]`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The resolved value.
+    pub value: Value,
+    /// Where it comes from.
+    pub source: Provenance,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// Written in the settings.
+    Literal,
+    /// `{ env = ".." }` or `{ file = ".." }`.
+    External,
+}
+
+/// What the store has of a parameter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// The value that was saved.
+    pub value: Option<Value>,
+    /// The fingerprint of the setting that was applied last.
+    pub applied: Option<Fingerprint>,
+}
+
+/// The value to start with, and what the store has to remember of the choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The value; `None` leaves the parameter empty.
+    pub value: Option<Value>,
+    /// The setting is from outside: call [`Params::mark_external`](super::Params::mark_external).
+    pub external: bool,
+    /// The fingerprint that has to be stored as the one applied last; `None` if what is stored is right.
+    pub remember: Option<Fingerprint>,
+    /// The value of the setting replaces the one that was saved and has to be stored itself.
+    pub store_value: bool,
+}
+
+/// Chooses by the rule of `LANGUAGE.md` 6, "Which value wins".
+///
+/// Without `save` the setting wins at every start. With it, what was saved is kept unless the setting's value is another
+/// than the one applied last. A value from outside always wins and is never stored. The default fills what is still empty.
+pub fn choose(save: bool, setting: Option<&Setting>, stored: &Stored, default: Option<&Value>) -> Start {
+    let saved = stored.value.as_ref().filter(|value| save && !value.is_empty());
+    let none = Start { value: None, external: false, remember: None, store_value: false };
+    match setting {
+        Some(setting) if setting.source == Provenance::External => {
+            Start { value: Some(setting.value.clone()), external: true, ..none }
+        }
+        Some(setting) if !save => Start { value: Some(setting.value.clone()), ..none },
+        Some(setting) if stored.applied.as_ref() != Some(&setting.fingerprint) => Start {
+            value: Some(setting.value.clone()),
+            remember: Some(setting.fingerprint),
+            store_value: true,
+            ..none
+        },
+        // The setting was applied before: what was saved since then stands, also where it was saved as empty.
+        Some(setting) if stored.value.is_none() => Start { value: Some(setting.value.clone()), ..none },
+        Some(_) | None => Start { value: saved.or(default).cloned(), ..none },
+    }
+}

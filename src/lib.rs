@@ -11,3 +11,5 @@ pub mod language;
 pub mod settings;
 
 pub mod engine;
+
+pub mod transport;

@@ -1,0 +1,417 @@
+//! TLS towards peers: settings to a shared configuration, and errors in the certificate's own words; dials nothing.
+
+mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, InconsistentKeys, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::failure::{FailureKind, Trouble};
+use super::handshake::printable;
+
+/// How many configurations are kept; the least recently used one goes first.
+const CACHED: usize = 64;
+/// Largest certificate or key file; the system's bundle of roots is about 220 KiB.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How a peer is checked and what we show it; paths are absolute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// A PEM file with one or more certificates to trust *instead of* the system's.
+    pub ca: Option<PathBuf>,
+    /// A PEM file with our certificate and those between it and its root.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with our private key: PKCS#8, PKCS#1 or SEC1, not encrypted; default the certificate's file.
+    pub key: Option<PathBuf>,
+    /// The name that is asked for and that the certificate must have; default the host of the address.
+    pub server_name: Option<String>,
+    /// Whether the peer's certificate is checked.
+    pub verification: Verification,
+}
+
+/// Whether a peer's certificate is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verification {
+    /// Against the roots and the name.
+    #[default]
+    Full,
+    /// Not at all (`verify="false"`): anybody in between can read and change everything. The caller warns at each start.
+    None,
+}
+
+/// What was agreed with the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// `TLSv1_3` or `TLSv1_2`.
+    pub version: String,
+    /// The cipher suite's name.
+    pub cipher: String,
+    /// Whether the peer's certificate was checked.
+    pub verification: Verification,
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}", self.version, self.cipher)?;
+        match self.verification {
+            Verification::Full => Ok(()),
+            Verification::None => f.write_str(", certificate not checked"),
+        }
+    }
+}
+
+/// Why a configuration cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file cannot be read.
+    #[error("cannot read {what} `{}`: {error}", path.display())]
+    Read {
+        /// What the file is.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A file has not what it should have.
+    #[error("{what} `{}` cannot be used: {problem}", path.display())]
+    Content {
+        /// What the file is.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The key belongs to another certificate.
+    #[error("the key `{}` does not belong to the certificate `{}`", key.display(), certificate.display())]
+    KeyMismatch {
+        /// The key.
+        key: PathBuf,
+        /// The certificate.
+        certificate: PathBuf,
+    },
+    /// A key without a certificate.
+    #[error("a key is set, but no certificate")]
+    KeyAlone,
+    /// The system has no roots.
+    #[error("this system has no certificates to trust: {0}")]
+    NoRoots(String),
+    /// Something else in rustls.
+    #[error("TLS cannot be set up: {0}")]
+    Other(rustls::Error),
+}
+
+/// Makes the configuration for sockets and for HTTP, or returns the one made before for equal settings.
+///
+/// A file that changed since is read anew. Blocks while it reads files: call it from a blocking task, or see [`config`].
+///
+/// # Errors
+///
+/// [`SettingsError`] names the file.
+pub fn config_blocking(settings: &Settings) -> Result<Arc<ClientConfig>, SettingsError> {
+    static CACHE: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+    // The server's name is no part of a configuration.
+    let settings = Settings { server_name: None, ..settings.clone() };
+    let stamps = stamps(&settings);
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(at) = cache.iter().position(|entry| entry.settings == settings) {
+        let entry = cache.remove(at);
+        if entry.stamps == stamps {
+            let config = entry.config.clone();
+            cache.push(entry);
+            return Ok(config);
+        }
+    }
+    // Made under the lock, so that a thousand elements that start at once read the files once.
+    let config = Arc::new(make(&settings)?);
+    if cache.len() >= CACHED {
+        cache.remove(0);
+    }
+    cache.push(Entry { settings, stamps, config: config.clone() });
+    Ok(config)
+}
+
+/// As [`config_blocking`], on a blocking thread.
+///
+/// # Errors
+///
+/// As [`config_blocking`].
+///
+/// # Cancel safety
+///
+/// Cancel-safe: the work goes on and its result is cached.
+pub async fn config(settings: &Settings) -> Result<Arc<ClientConfig>, SettingsError> {
+    let settings = settings.clone();
+    match tokio::task::spawn_blocking(move || config_blocking(&settings)).await {
+        Ok(result) => result,
+        Err(_) => Err(SettingsError::Other(rustls::Error::General("reading the files failed".to_owned()))),
+    }
+}
+
+struct Entry {
+    settings: Settings,
+    stamps: Vec<Option<(SystemTime, u64)>>,
+    config: Arc<ClientConfig>,
+}
+
+/// When each file was changed and how long it is; `None` for one that is not there.
+fn stamps(settings: &Settings) -> Vec<Option<(SystemTime, u64)>> {
+    [&settings.ca, &settings.certificate, &settings.key]
+        .into_iter()
+        .flatten()
+        .map(|path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.modified().ok()?, meta.len()))
+        })
+        .collect()
+}
+
+fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(SettingsError::Other)?;
+    let builder = match (settings.verification, &settings.ca) {
+        (Verification::None, _) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::Anything::new(&provider)))
+        }
+        (Verification::Full, Some(path)) => builder.with_root_certificates(own_roots(path)?),
+        (Verification::Full, None) => builder.with_root_certificates(system_roots()?),
+    };
+    let mut config = match (&settings.certificate, &settings.key) {
+        (None, None) => builder.with_no_client_auth(),
+        (None, Some(_)) => return Err(SettingsError::KeyAlone),
+        (Some(certificate), key) => {
+            let key = key.as_ref().unwrap_or(certificate);
+            let chain = certificates("the certificate", certificate)?;
+            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    SettingsError::KeyMismatch { key: key.clone(), certificate: certificate.clone() }
+                }
+                error => SettingsError::Other(error),
+            })?
+        }
+    };
+    // A WebSocket starts as HTTP/1.1; a peer that would rather speak HTTP/2 must know.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The system's roots, read once in the life of the process.
+fn system_roots() -> Result<Arc<RootCertStore>, SettingsError> {
+    static ROOTS: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
+    let roots = ROOTS.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs();
+        let mut store = RootCertStore::empty();
+        let (added, _) = store.add_parsable_certificates(found.certs);
+        if added > 0 {
+            return Ok(Arc::new(store));
+        }
+        Err(found.errors.first().map_or_else(|| "none were found".to_owned(), ToString::to_string))
+    });
+    roots.clone().map_err(SettingsError::NoRoots)
+}
+
+fn own_roots(path: &Path) -> Result<Arc<RootCertStore>, SettingsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates("the CA file", path)? {
+        store.add(certificate).map_err(|error| SettingsError::Content {
+            what: "the CA file",
+            path: path.to_owned(),
+            problem: error.to_string(),
+        })?;
+    }
+    Ok(Arc::new(store))
+}
+
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+    let bad = |problem: String| SettingsError::Content { what, path: path.to_owned(), problem };
+    let text = read(what, path)?;
+    let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| bad(error.to_string()))?;
+    if list.is_empty() {
+        return Err(bad("it has no `BEGIN CERTIFICATE`; a file in DER must be converted to PEM".to_owned()));
+    }
+    Ok(list)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SettingsError> {
+    let text = read("the key", path)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+        let encrypted = text.windows(9).any(|window| window == b"ENCRYPTED");
+        let problem = if encrypted {
+            "it is encrypted: store it without a password, readable only by this user"
+        } else {
+            "it has no `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`"
+        };
+        SettingsError::Content { what: "the key", path: path.to_owned(), problem: problem.to_owned() }
+    })
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
+    let failed = |error| SettingsError::Read { what, path: path.to_owned(), error };
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE_BYTES {
+        let problem = format!("it is larger than {MAX_FILE_BYTES} bytes");
+        return Err(SettingsError::Content { what, path: path.to_owned(), problem });
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// Shakes hands over `io` as a client; `host` is the address's, without brackets. The caller sets the deadline.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the connection.
+pub(crate) async fn connect<S>(
+    settings: &Settings,
+    host: &str,
+    io: S,
+) -> Result<(TlsStream<S>, Summary), Trouble>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let settings_trouble = |summary: String| {
+        Trouble::new(
+            FailureKind::TlsSettings,
+            summary,
+            "correct the files and names of the connection's TLS settings",
+        )
+    };
+    let config = config(settings).await.map_err(|error| settings_trouble(error.to_string()))?;
+    let wanted = settings.server_name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(wanted.to_owned()).map_err(|_| {
+        settings_trouble(format!("`{}` is no name that a certificate can have", printable(wanted)))
+    })?;
+    let stream = TlsConnector::from(config).connect(name, io).await.map_err(|error| trouble(&error))?;
+    let (_, session) = stream.get_ref();
+    let summary = Summary {
+        version: session.protocol_version().map_or_else(String::new, |version| format!("{version:?}")),
+        cipher: session
+            .negotiated_cipher_suite()
+            .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        verification: settings.verification,
+    };
+    Ok((stream, summary))
+}
+
+/// The error of rustls inside an I/O error; a peer's alert may come as late as the first read.
+pub(crate) fn inner(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref::<rustls::Error>()
+}
+
+/// What a failed TLS connection means, and what to do about it.
+pub(crate) fn trouble(error: &io::Error) -> Trouble {
+    let Some(tls) = inner(error) else {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Trouble::new(
+                FailureKind::Tls,
+                "the peer ended the connection during the TLS handshake",
+                "check that the port speaks TLS; use ws instead of wss if it does not",
+            );
+        }
+        return Trouble::new(
+            FailureKind::Tls,
+            format!("the connection broke during the TLS handshake: {error}"),
+            "check that the port speaks TLS and that nothing in between cuts the connection",
+        );
+    };
+    let said = |summary: &str, advice: &str| Trouble::new(FailureKind::Tls, summary, advice);
+    match tls {
+        rustls::Error::InvalidCertificate(error) => certificate_trouble(error),
+        rustls::Error::AlertReceived(alert) => alert_trouble(*alert),
+        rustls::Error::InvalidMessage(_) => said(
+            "the peer answers, but not with TLS",
+            "use ws instead of wss, or the port on which the peer speaks TLS",
+        ),
+        rustls::Error::PeerIncompatible(what) => said(
+            &format!("the peer speaks no TLS that is possible here: {what:?}"),
+            "the peer needs TLS 1.2 with an ECDHE cipher, or TLS 1.3: update its software or its settings",
+        ),
+        other => said(&format!("TLS failed: {other}"), "check the TLS settings of both sides"),
+    }
+}
+
+fn certificate_trouble(error: &CertificateError) -> Trouble {
+    let date = |time: &rustls::pki_types::UnixTime| {
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time.as_secs());
+        httpdate::fmt_http_date(at)
+    };
+    let (summary, advice) = match error {
+        CertificateError::ExpiredContext { not_after, .. } => (
+            format!("the peer's certificate expired on {}", date(not_after)),
+            "renew the peer's certificate, or check the clock of this host".to_owned(),
+        ),
+        CertificateError::NotValidYetContext { not_before, .. } => (
+            format!("the peer's certificate is valid only from {}", date(not_before)),
+            "check the clocks of this host and of the peer".to_owned(),
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let expected = expected.to_str().into_owned();
+            let names: Vec<String> = presented.iter().take(10).map(|name| shown_name(name)).collect();
+            let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
+            (
+                format!("the peer's certificate is for {names}, not for {expected}"),
+                "set serverName to a name of the certificate, or correct the address".to_owned(),
+            )
+        }
+        CertificateError::UnknownIssuer => (
+            "the peer's certificate is signed by an issuer that is not trusted".to_owned(),
+            "set ca to a file with the issuer's certificate; for a self-signed one, with the certificate itself".to_owned(),
+        ),
+        other => (
+            format!("the peer's certificate is not accepted: {other}"),
+            "give the peer a certificate of a known issuer, or set ca to a file with its issuer's".to_owned(),
+        ),
+    };
+    Trouble::new(FailureKind::Certificate, summary, advice)
+}
+
+/// A name as rustls lists it, `DnsName("a.example")`, without the frame.
+fn shown_name(name: &str) -> String {
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    printable(inside.trim_matches('"'))
+}
+
+fn alert_trouble(alert: AlertDescription) -> Trouble {
+    let ours = |summary: &str| {
+        Trouble::new(
+            FailureKind::ClientCertificate,
+            summary,
+            "set certificate and key to files that the peer's administrator gave out, and check that they are valid",
+        )
+    };
+    match alert {
+        AlertDescription::CertificateRequired => {
+            ours("the peer requires a client certificate, and none is set")
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => {
+            ours(&format!("the peer does not accept our client certificate ({alert:?})"))
+        }
+        AlertDescription::UnrecognisedName => Trouble::new(
+            FailureKind::Tls,
+            "the peer does not serve the name that was asked for",
+            "correct the address, or set serverName to a name that the peer serves",
+        ),
+        other => Trouble::new(
+            FailureKind::Tls,
+            format!("the peer ended the TLS handshake: {other:?}"),
+            "check the TLS settings of the peer: versions, ciphers, and whether it wants a client certificate",
+        ),
+    }
+}

@@ -13,3 +13,5 @@ pub mod settings;
 pub mod engine;
 
 pub mod transport;
+
+pub mod store;

@@ -15,3 +15,5 @@ pub mod engine;
 pub mod transport;
 
 pub mod store;
+
+pub mod element;

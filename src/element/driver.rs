@@ -1,0 +1,262 @@
+//! The driver: one task that owns all of an element's state, is its only writer, and does what the engine and the links decide.
+//!
+//! ```text
+//!   requests (handles) ──┐                          ┌──> link effects: dial, close, drop, state
+//!   timers ──────────────┤   ┌────────┐   ┌──────┐  │
+//!   stop ────────────────┼──>│ Driver │──>│Engine│──┼──> messages to links, saves to the store
+//!   dials, messages ─────┤   └────────┘   │Links │  │
+//!   answers of the store ┘                └──────┘  └──> status, changes, taps
+//! ```
+//!
+//! Everything that decides is pure and lives in `engine`; this module waits, starts work and brings results back as inputs.
+//! One turn takes one input, performs what follows from it until nothing follows any more, and then waits again.
+
+mod dial;
+mod effects;
+mod links;
+mod serve;
+mod show;
+mod slot;
+mod start;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::element::clock::Clock;
+use crate::element::driver::show::{Subscriber, TapEnd};
+use crate::element::driver::slot::{Happened, Slot};
+use crate::element::gate::Gate;
+use crate::element::handle::{Handle, REQUEST_QUEUE, Request};
+use crate::element::spec::Spec;
+use crate::element::status::{ElementState, Status};
+use crate::engine::link::{self, Input};
+use crate::engine::logic::{Engine, effect};
+use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
+use crate::store::{Ack, Store};
+use crate::tasks::Tasks;
+use crate::transport::dial::Environment;
+use crate::value::{Context, Value};
+
+/// What an element may use of the process.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The dial budget.
+    pub gate: Gate,
+    /// The store; none if the process runs without one.
+    pub store: Option<Store>,
+    /// How links are dialled.
+    pub dials: Environment,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// How long `before stop` work may take before the links are closed.
+pub const STOP_WORK: Duration = Duration::from_secs(3);
+
+/// How long the store may take with the last saves when an element stops.
+const LAST_SAVES: Duration = Duration::from_secs(2);
+
+/// The name of an element's task.
+pub fn task_name(element: &str) -> String {
+    format!("element {element}")
+}
+
+/// Starts an element as a task of `tasks`; `stop` stops it gracefully, within [`STOP_WORK`] and the links' `closeTimeout`.
+pub fn start(spec: Arc<Spec>, services: Services, tasks: &mut Tasks, stop: CancellationToken) -> Handle {
+    let (requests_in, requests) = mpsc::channel(REQUEST_QUEUE);
+    let driver = Driver::new(spec, services, requests);
+    let handle = Handle::new(driver.protocol().clone(), driver.status.subscribe(), requests_in);
+    tasks.spawn(task_name(&driver.spec.name), |_| driver.run(stop));
+    handle
+}
+
+/// The work that the driver waits for besides its links.
+enum Came {
+    /// Saves have been answered.
+    Saved(serve::Saved),
+    /// A file for the action `read file` has been read, or why not.
+    File { into: ParamIx, content: Result<Value, String> },
+}
+
+/// The author's number of a parameter as the store and the links keep it.
+fn number(id: ParamId) -> u32 {
+    id.0.cast_unsigned()
+}
+
+type Waiting = FuturesUnordered<futures_util::future::BoxFuture<'static, Came>>;
+
+struct Driver {
+    spec: Arc<Spec>,
+    services: Services,
+    ctx: Context,
+    engine: Engine,
+    slots: Vec<Slot>,
+    /// Inputs for links that came up while others were performed.
+    // Bound: emptied in every turn; each effect adds at most one.
+    link_inputs: VecDeque<(ConnectionIx, Input)>,
+    engine_effects: Vec<effect::Effect>,
+    link_effects: Vec<link::Effect>,
+    requests: mpsc::Receiver<Request>,
+    waiting: Waiting,
+    /// The saves of the set that is being performed.
+    acks: Vec<Ack>,
+    /// Something of that set had to be saved, and there is no store.
+    unsaved: bool,
+    status: watch::Sender<Arc<Status>>,
+    status_is_old: bool,
+    state: ElementState,
+    subscribers: Vec<Subscriber>,
+    taps: Vec<TapEnd>,
+    /// Dials and links; not below the element's own token, because links close in order when that is cancelled.
+    tasks: Tasks,
+    stopping: Option<Stopping>,
+}
+
+/// How far the stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    /// `before stop` work runs, at most until then.
+    Work(Instant),
+    /// The links close.
+    Links,
+}
+
+/// What a turn of the driver begins with.
+enum Turn {
+    Stop,
+    Tick,
+    Request(Request),
+    Link(usize, Happened),
+    Came(Came),
+    TaskEnded,
+}
+
+impl Driver {
+    async fn run(mut self, stop: CancellationToken) {
+        self.begin().await;
+        let mut sleep = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            let wake_at = self.wake_at();
+            if let Some(at) = wake_at
+                && sleep.deadline().into_std() != at
+            {
+                sleep.as_mut().reset(at.into());
+            }
+            let turn = {
+                let Self { slots, requests, waiting, tasks, stopping, .. } = &mut self;
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled(), if stopping.is_none() => Turn::Stop, // Cancel-safe: no state.
+                    () = sleep.as_mut(), if wake_at.is_some() => Turn::Tick,         // Cancel-safe: reset each turn.
+                    Some(request) = requests.recv() => Turn::Request(request),       // Cancel-safe per docs on `recv()`.
+                    Some(came) = waiting.next() => Turn::Came(came),                 // Cancel-safe: `next` on a `Stream`.
+                    (at, happened) = poll_fn(|cx| slot::poll(slots, cx)) => Turn::Link(at, happened), // Cancel-safe: see `slot::poll`.
+                    Some(_) = tasks.join_next() => Turn::TaskEnded,                  // Cancel-safe per docs on `join_next()`.
+                }
+            };
+            self.services.clock.refresh(&mut self.ctx);
+            self.turn(turn);
+            self.settle();
+            self.go_on_stopping();
+            self.publish();
+            if self.has_stopped() {
+                break;
+            }
+        }
+        self.end().await;
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        // Only a set waits for the answers of the store; those of the last turn are nobody's any more.
+        self.acks.clear();
+        match turn {
+            Turn::Stop => self.stop(),
+            Turn::Tick => {
+                self.engine.tick(&mut self.ctx);
+                for index in 0..self.slots.len() {
+                    if self.slots[index].is_due(self.ctx.now) {
+                        self.step_link_at(index, Input::Tick);
+                    }
+                }
+            }
+            Turn::Request(request) => self.serve(request),
+            Turn::Link(index, happened) => self.link_happened(index, happened),
+            Turn::Came(Came::Saved(saved)) => saved.answer(),
+            Turn::Came(Came::File { into, content }) => self.file_came(into, content),
+            // A dial that failed to report or a link that panicked is seen at its channel; here it is only joined.
+            Turn::TaskEnded => {}
+        }
+    }
+
+    /// Performs what the engine and the links have decided, until nothing follows from it any more.
+    fn settle(&mut self) {
+        loop {
+            let mut effects = std::mem::take(&mut self.engine_effects);
+            effects.extend(self.engine.effects());
+            let idle = effects.is_empty();
+            for effect in effects.drain(..) {
+                self.perform(effect);
+            }
+            self.engine_effects = effects;
+            if let Some((connection, input)) = self.link_inputs.pop_front() {
+                self.step_link(connection, input);
+            } else if idle {
+                return;
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let stop = self.stopping.and_then(|stopping| match stopping {
+            Stopping::Work(until) => Some(until),
+            Stopping::Links => None,
+        });
+        let links = self.slots.iter().filter_map(Slot::wake_at);
+        links.chain(self.engine.wake_at()).chain(stop).min()
+    }
+
+    fn stop(&mut self) {
+        self.state = ElementState::Stopping;
+        self.status_is_old = true;
+        self.stopping = Some(Stopping::Work(self.ctx.now + STOP_WORK));
+        self.engine.stop(&mut self.ctx);
+    }
+
+    fn go_on_stopping(&mut self) {
+        if let Some(Stopping::Work(until)) = self.stopping
+            && (self.engine.is_idle() || until <= self.ctx.now)
+        {
+            self.stopping = Some(Stopping::Links);
+            for index in 0..self.slots.len() {
+                self.step_link_at(index, Input::Stop);
+            }
+            self.settle();
+        }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.stopping == Some(Stopping::Links) && self.slots.iter().all(Slot::has_stopped)
+    }
+
+    /// Answers what was asked before the stop, and waits a little for the last saves.
+    async fn end(mut self) {
+        self.state = ElementState::Stopped;
+        self.status_is_old = true;
+        self.publish();
+        self.requests.close();
+        let last_saves =
+            async { while let Some(Came::Saved(_) | Came::File { .. }) = self.waiting.next().await {} };
+        if tokio::time::timeout(LAST_SAVES, last_saves).await.is_err() {
+            tracing::warn!(element = %self.spec.name, "the store did not answer in time; the last values may not be saved");
+        }
+        // What is left are sockets that were dropped: nothing to wait for.
+        drop(self.tasks.stop(Duration::ZERO).now_or_never());
+    }
+}

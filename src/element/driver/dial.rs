@@ -1,0 +1,285 @@
+//! Dials for a link: works out the request from the present values, starts the dial, and takes its outcome.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::element::driver::Driver;
+use crate::element::driver::slot::{Dial, Socket};
+use crate::element::explain;
+use crate::element::handle::{ExplainedLine, WireEvent};
+use crate::element::spec::ConnectionSpec;
+use crate::element::status::{FailureStatus, StageStatus};
+use crate::engine::codec::Set;
+use crate::engine::codec::handshake::{self, Address, Answer};
+use crate::engine::link::Input;
+use crate::engine::link::policy::{Rejection, Verdict, verdict_of_status};
+use crate::engine::link::status::Epoch;
+use crate::engine::target::request::Request;
+use crate::language::model::id::ConnectionIx;
+use crate::transport::dial::{self, Opened, Plan};
+use crate::transport::failure::{Failure, FailureKind};
+use crate::transport::handshake::Response;
+use crate::transport::proxy::Choice;
+use crate::transport::tls::{Settings as TlsSettings, Verification};
+use crate::transport::wire::{KeepAlive, Limits, Role, Setup};
+use crate::value::Secret;
+
+impl Driver {
+    /// The opening request that a connection would send now; `Ok(None)` while there is no address.
+    fn request(&mut self, connection: ConnectionIx) -> Result<Option<Request>, String> {
+        let Some(spec) = self.spec.connections.get(connection.index()) else { return Ok(None) };
+        let address = Address { host: spec.host.as_deref(), port: spec.port };
+        let opening = handshake::opening(&mut self.ctx, self.engine.params(), connection, address);
+        opening.map_err(|error| explain::words(&error, self.engine.params(), connection))
+    }
+
+    /// The host whose dial budget a connection uses; empty while there is no address.
+    pub(super) fn host_of(&mut self, connection: ConnectionIx) -> String {
+        match self.request(connection) {
+            Ok(Some(request)) => request.target().host(),
+            Ok(None) | Err(_) => String::new(),
+        }
+    }
+
+    pub(super) fn dial(&mut self, connection: ConnectionIx, epoch: Epoch, deadline: Instant) {
+        let request = match self.request(connection) {
+            Ok(Some(request)) => request,
+            Ok(None) => {
+                self.request_failed(connection, epoch, "there is no address");
+                return;
+            }
+            Err(reason) => {
+                self.request_failed(connection, epoch, &reason);
+                return;
+            }
+        };
+        let Some(spec) = self.spec.connections.get(connection.index()) else { return };
+        let plan = Plan {
+            request,
+            tls: tls_settings(spec),
+            proxy: proxy(spec),
+            timeout: deadline.saturating_duration_since(self.ctx.now),
+        };
+        let target: Arc<str> = Arc::from(plan.request.shown_target());
+        if self.is_tapped() {
+            for part in plan.request.render() {
+                self.tap(connection, Some(epoch), || WireEvent::RequestLine(part.shown));
+            }
+        }
+        let (result_in, result) = oneshot::channel();
+        let environment = self.services.dials.clone();
+        let peer: Arc<str> = Arc::from(plan.request.target().authority());
+        let abort = self.tasks.spawn("dial", |_| async move {
+            // The driver has given the dial up.
+            let _ = result_in.send(dial::open(plan, &environment).await);
+        });
+        if let Some(life) = self.life(connection) {
+            life.epoch = epoch.0;
+            life.target = Some(target.clone());
+            life.dial = Some(Dial { epoch, abort, result, target, peer });
+        }
+        self.status_is_old = true;
+    }
+
+    /// The request cannot even be written: nothing is dialled until a value changes.
+    fn request_failed(&mut self, connection: ConnectionIx, epoch: Epoch, reason: &str) {
+        let failure = FailureStatus {
+            summary: self.masked_text(reason),
+            advice:
+                "correct the parameter or the setting that it names; the link is tried again when it is set"
+                    .to_owned(),
+            status: None,
+            body: None,
+            stages: Vec::new(),
+            at: self.ctx.wall,
+        };
+        self.failed(connection, epoch, failure);
+        let verdict = Verdict::rejected(Rejection::Request);
+        self.link_inputs.push_back((connection, Input::Failed { epoch, verdict }));
+    }
+
+    fn failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: FailureStatus) {
+        // A host that cannot be reached must not fill the log: the same failure again is only for those who look closely.
+        let last = self.life(connection).and_then(|life| life.last_failure.clone());
+        if last.is_some_and(|last| last.summary == failure.summary) {
+            tracing::debug!(
+                element = %self.spec.name, connection = connection.index(), epoch = epoch.0,
+                reason = %failure.summary, "link could not be opened, as before"
+            );
+        } else {
+            tracing::warn!(
+                element = %self.spec.name, connection = connection.index(), epoch = epoch.0,
+                reason = %failure.summary, advice = %failure.advice, "link could not be opened"
+            );
+        }
+        let summary = failure.summary.clone();
+        self.tap(connection, Some(epoch), || WireEvent::Failed(summary));
+        if let Some(life) = self.life(connection) {
+            life.last_failure = Some(Arc::new(failure));
+        }
+        self.status_is_old = true;
+    }
+
+    pub(super) fn dial_failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: &Failure) {
+        let stages = failure.stages.iter().map(|report| StageStatus {
+            stage: report.stage.name(),
+            ok: report.ok,
+            detail: self.masked_text(&report.detail),
+            took: report.took,
+        });
+        let shown = FailureStatus {
+            summary: self.masked_text(&failure.to_string()),
+            advice: self.masked_text(&failure.advice),
+            status: failure.status(),
+            body: failure.snippet().map(|snippet| self.masked_text(&snippet)),
+            stages: stages.collect(),
+            at: self.ctx.wall,
+        };
+        if let Some(response) = &failure.response {
+            self.tap_response(connection, epoch, response);
+        }
+        self.failed(connection, epoch, shown);
+        // Only the answer of the peer itself is the definition's business.
+        if failure.status().is_some()
+            && let Some(response) = &failure.response
+        {
+            let captured = self.capture(connection, response);
+            self.engine.captured(&mut self.ctx, captured);
+            self.settle();
+        }
+        let now = self.ctx.wall;
+        let verdict = match (failure.kind.rejection(), failure.status()) {
+            (Some(reason), _) => Verdict::rejected(reason),
+            (None, Some(status)) if failure.kind == FailureKind::Refused => {
+                let retry_after = failure.retry_after().map(|retry| retry.delay(now));
+                match self.life(connection) {
+                    Some(life) => verdict_of_status(status, retry_after, &life.link.policy().stop_on),
+                    None => Verdict::TRANSIENT,
+                }
+            }
+            (None, Some(_) | None) => Verdict::TRANSIENT,
+        };
+        self.step_link(connection, Input::Failed { epoch, verdict });
+    }
+
+    pub(super) fn dial_succeeded(
+        &mut self,
+        connection: ConnectionIx,
+        epoch: Epoch,
+        (target, peer): (Arc<str>, Arc<str>),
+        opened: Opened,
+    ) {
+        self.tap_response(connection, epoch, &opened.response);
+        let captured = self.capture(connection, &opened.response);
+        let Some(spec) = self.spec.connections.get(connection.index()) else { return };
+        let extensions =
+            opened.response.header("sec-websocket-extensions").map(|text| Arc::from(text.as_str()));
+        let subprotocol = opened.subprotocol.as_deref().map(Arc::from);
+        let (inbox, outbox, link) = setup(spec, opened).open();
+        let abort = self.tasks.spawn("link", |stop| async move {
+            // How it ended comes through the inbox.
+            let _ = link.run(stop).await;
+        });
+        let socket = Socket {
+            epoch,
+            counters: inbox.counters(),
+            inbox,
+            outbox,
+            abort,
+            target,
+            peer,
+            subprotocol,
+            extensions,
+            captured,
+            events: Vec::new(),
+        };
+        if let Some(life) = self.life(connection) {
+            life.sockets.push(socket);
+        }
+        self.step_link(connection, Input::Opened { epoch });
+        // A link that was opened too late has been dropped by now, or is not wanted: `Drop` says so for current dials only.
+        if let Some(life) = self.life(connection)
+            && life.link.ready() != Some(epoch)
+        {
+            drop(life.remove_socket(epoch));
+        }
+    }
+
+    fn capture(&self, connection: ConnectionIx, response: &Response) -> Vec<Set> {
+        let answer = Answer {
+            status_line: &response.status_line,
+            headers: &response.headers,
+            body: Some(&response.body).filter(|_| response.status != 101),
+        };
+        let protocol = self.engine.protocol();
+        let session = protocol.connection(connection).handshake.map(|session| protocol.session(session));
+        let Some(exchange) = session.and_then(|session| session.exchanges.first()) else { return Vec::new() };
+        let (captured, dropped) = handshake::capture(self.engine.params(), exchange, &answer);
+        if dropped > 0 {
+            tracing::warn!(
+                element = %self.spec.name, connection = connection.index(), dropped,
+                "values of the handshake's answer could not be worked out"
+            );
+        }
+        captured
+    }
+
+    fn tap_response(&mut self, connection: ConnectionIx, epoch: Epoch, response: &Response) {
+        if !self.is_tapped() {
+            return;
+        }
+        let lines = std::iter::once(response.status_line.clone())
+            .chain(response.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        for line in lines.collect::<Vec<_>>() {
+            let line = self.masked_text(&line);
+            self.tap(connection, Some(epoch), || WireEvent::ResponseLine(line));
+        }
+    }
+
+    /// The handshake that a connection would send now, line by line, secrets masked.
+    pub(super) fn explain(&mut self, connection: ConnectionIx) -> Result<Vec<ExplainedLine>, String> {
+        let spec = self.spec.connections.get(connection.index());
+        let address = spec
+            .map_or_else(Address::default, |spec| Address { host: spec.host.as_deref(), port: spec.port });
+        explain::lines(&mut self.ctx, self.engine.params(), connection, address)
+    }
+}
+
+fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
+    let path = |file: &Option<Arc<str>>| file.as_deref().map(PathBuf::from);
+    TlsSettings {
+        ca: path(&spec.tls.ca),
+        certificate: path(&spec.tls.certificate),
+        key: path(&spec.tls.key),
+        server_name: spec.tls.server_name.as_deref().map(str::to_owned),
+        verification: if spec.tls.verify { Verification::Full } else { Verification::None },
+    }
+}
+
+fn proxy(spec: &ConnectionSpec) -> Choice {
+    match &spec.proxy {
+        Some(url) => Choice::Url(Secret::new(url.expose().to_string())),
+        None if spec.bypass_proxy => Choice::Direct,
+        None => Choice::System,
+    }
+}
+
+fn setup(spec: &ConnectionSpec, opened: Opened) -> Setup<dial::Io> {
+    let mut setup = Setup::new(opened.io, Role::Client);
+    setup.leftover = opened.leftover;
+    setup.deflate = opened.deflate;
+    setup.limits = Limits {
+        max_message_bytes: spec.limits.max_message_bytes,
+        send_queue: spec.limits.send_queue,
+        ..Limits::default()
+    };
+    setup.keep_alive = KeepAlive {
+        ping_interval: spec.keep_alive.ping_interval,
+        pong_timeout: spec.keep_alive.pong_timeout,
+        silence: spec.keep_alive.silence,
+    };
+    setup
+}

@@ -1,0 +1,218 @@
+//! Between links and everything else: performs what a link decides, and brings back what became of it.
+
+use std::sync::Arc;
+
+use crate::element::driver::Driver;
+use crate::element::driver::slot::{Happened, Life};
+use crate::element::handle::WireEvent;
+use crate::element::status::CloseStatus;
+use crate::engine::link::cause::Cause;
+use crate::engine::link::policy::{Verdict, verdict_of_close};
+use crate::engine::link::status::{Close, Epoch, Phase};
+use crate::engine::link::{Admission, Effect, Input};
+use crate::engine::logic::link::LinkChange;
+use crate::language::model::id::ConnectionIx;
+use crate::language::model::message::MessageKind;
+use crate::transport::wire::{Closed, Event, Kind};
+
+impl Driver {
+    /// Tells a link something and performs what it decides.
+    pub(super) fn step_link_at(&mut self, index: usize, input: Input) {
+        if let Some(connection) = ConnectionIx::new(index) {
+            self.step_link(connection, input);
+        }
+    }
+
+    /// Tells a link something and performs what it decides.
+    pub(super) fn step_link(&mut self, connection: ConnectionIx, input: Input) {
+        let Some(life) = self.slots.get_mut(connection.index()).and_then(|slot| slot.life.as_mut()) else {
+            return;
+        };
+        let mut effects = std::mem::take(&mut self.link_effects);
+        life.link.step(&mut self.ctx, input, &mut effects);
+        for effect in effects.drain(..) {
+            self.perform_link(connection, effect);
+        }
+        self.link_effects = effects;
+    }
+
+    pub(super) fn life(&mut self, connection: ConnectionIx) -> Option<&mut Life> {
+        self.slots.get_mut(connection.index()).and_then(|slot| slot.life.as_deref_mut())
+    }
+
+    fn perform_link(&mut self, connection: ConnectionIx, effect: Effect) {
+        match effect {
+            Effect::RequestDial { epoch } => {
+                let host = self.host_of(connection);
+                let ticket = self.services.gate.ask(&host);
+                if let Some(life) = self.life(connection) {
+                    life.ticket = Some((epoch, ticket));
+                }
+                self.status_is_old = true;
+            }
+            Effect::CancelRequest { epoch } => {
+                if let Some(life) = self.life(connection) {
+                    life.ticket.take_if(|(of, _)| *of == epoch);
+                }
+            }
+            Effect::Dial { epoch, deadline } => self.dial(connection, epoch, deadline),
+            Effect::CancelDial { epoch } => {
+                if let Some(life) = self.life(connection) {
+                    // Dropped: the task is aborted and its socket with it.
+                    life.dial.take_if(|dial| dial.epoch == epoch);
+                }
+            }
+            Effect::Close { epoch, code, reason, deadline } => {
+                let within = deadline.saturating_duration_since(self.ctx.now);
+                if let Some(socket) = self.life(connection).and_then(|life| life.socket_mut(epoch)) {
+                    socket.outbox.close(code, reason, within);
+                }
+            }
+            Effect::Drop { epoch } => {
+                if let Some(life) = self.life(connection) {
+                    drop(life.remove_socket(epoch));
+                }
+                self.status_is_old = true;
+            }
+            Effect::Up { epoch, from } => self.up(connection, epoch, from.is_some()),
+            // The change of state says the same, and why; only the address of a link that was taken over is news.
+            Effect::Down { .. } => {}
+            Effect::State { from, to, why } => self.state_changed(connection, from, to, &why),
+            Effect::Moved { cause } => {
+                tracing::info!(element = %self.spec.name, connection = connection.index(), %cause, "link moves");
+                self.status_is_old = true;
+            }
+            // The engine sets the status parameter itself, with the triggers around it.
+            Effect::Status(_) => {}
+            Effect::Flapping(drops) => {
+                match drops {
+                    Some(drops) => tracing::warn!(
+                        element = %self.spec.name, connection = connection.index(), drops, "link is flapping"
+                    ),
+                    None => tracing::info!(
+                        element = %self.spec.name, connection = connection.index(), "link is no longer flapping"
+                    ),
+                }
+                self.status_is_old = true;
+            }
+        }
+    }
+
+    fn up(&mut self, connection: ConnectionIx, epoch: Epoch, took_over: bool) {
+        let Some(life) = self.life(connection) else { return };
+        let Some(socket) = life.sockets.iter_mut().find(|socket| socket.epoch == epoch) else { return };
+        let captured = std::mem::take(&mut socket.captured);
+        life.last_failure = None;
+        if !captured.is_empty() {
+            self.engine.captured(&mut self.ctx, captured);
+        }
+        let change = if took_over { LinkChange::Swapped } else { LinkChange::Ready };
+        self.engine.link(&mut self.ctx, connection, change, None);
+        self.status_is_old = true;
+    }
+
+    fn state_changed(&mut self, connection: ConnectionIx, from: Phase, to: Phase, why: &Cause) {
+        self.status_is_old = true;
+        match (from, to) {
+            // A host that cannot be reached must not fill the log.
+            (Phase::Backoff, Phase::Connecting) | (Phase::Connecting, Phase::Backoff) => tracing::debug!(
+                element = %self.spec.name, connection = connection.index(), %from, %to, %why, "link state changed"
+            ),
+            (_, _) => tracing::info!(
+                element = %self.spec.name, connection = connection.index(), %from, %to, %why, "link state changed"
+            ),
+        }
+        let why_text = why.to_string();
+        let epoch = self.life(connection).and_then(|life| life.link.snapshot().epoch);
+        self.tap(connection, epoch, || WireEvent::State(from.name(), to.name(), why_text));
+        let change = match (from, to) {
+            (Phase::Ready, Phase::Closing) => match why {
+                Cause::Params(_) | Cause::Reconnect(_) => Some(LinkChange::Moved),
+                Cause::HeartbeatLost => Some(LinkChange::Down),
+                _ => Some(LinkChange::Closed),
+            },
+            (_, Phase::Rejected) => Some(LinkChange::Rejected),
+            (_, Phase::Backoff) | (Phase::Ready, Phase::Connecting) => Some(LinkChange::Down),
+            (_, Phase::Idle | Phase::Closed | Phase::Stopped) => Some(LinkChange::Closed),
+            (_, Phase::Connecting | Phase::Ready | Phase::Closing) => None,
+        };
+        if let Some(change) = change {
+            let peer =
+                self.life(connection).and_then(|life| life.sockets.first()).map(|socket| socket.peer.clone());
+            self.engine.link(&mut self.ctx, connection, change, peer.as_deref());
+        }
+    }
+
+    /// What has happened on a connection, outside.
+    pub(super) fn link_happened(&mut self, index: usize, happened: Happened) {
+        let Some(connection) = ConnectionIx::new(index) else { return };
+        match happened {
+            Happened::Granted(epoch) => self.step_link(connection, Input::Granted { epoch }),
+            Happened::Dialled(epoch, address, Some(result)) => match *result {
+                Ok(opened) => self.dial_succeeded(connection, epoch, address, opened),
+                Err(failure) => self.dial_failed(connection, epoch, &failure),
+            },
+            Happened::Dialled(epoch, _, None) => {
+                let verdict = Verdict::TRANSIENT;
+                self.step_link(connection, Input::Failed { epoch, verdict });
+            }
+            Happened::Events(epoch, events) => self.link_events(connection, epoch, events),
+        }
+    }
+
+    fn link_events(&mut self, connection: ConnectionIx, epoch: Epoch, events: Vec<Event>) {
+        if events.is_empty() {
+            self.link_over(connection, epoch, None);
+            return;
+        }
+        for event in events {
+            match event {
+                Event::Message(message) => {
+                    let admitted = self
+                        .life(connection)
+                        .is_some_and(|life| life.link.admit(epoch) == Admission::Current);
+                    if !admitted {
+                        continue;
+                    }
+                    let kind = match message.kind() {
+                        Kind::Text => MessageKind::Text,
+                        Kind::Binary => MessageKind::Binary,
+                    };
+                    if self.is_tapped() {
+                        let shown = self.masked(message.data());
+                        self.tap(connection, Some(epoch), || WireEvent::Received(kind, shown, None));
+                    }
+                    self.engine.message(&mut self.ctx, connection, kind, message.into_data());
+                    // What the message caused comes before the next one.
+                    self.settle();
+                }
+                Event::Closed(closed) => self.link_over(connection, epoch, Some(*closed)),
+            }
+        }
+    }
+
+    fn link_over(&mut self, connection: ConnectionIx, epoch: Epoch, closed: Option<Closed>) {
+        let wall = self.ctx.wall;
+        let Some(life) = self.life(connection) else { return };
+        let received = closed.as_ref().and_then(|closed| closed.received.clone());
+        let close = received.map(|frame| Close {
+            code: frame.code.unwrap_or(1005),
+            reason: Arc::from(frame.reason.as_str()),
+        });
+        let by: Arc<str> = match &closed {
+            Some(closed) => Arc::from(closed.why.to_string()),
+            None => Arc::from("the link's task failed"),
+        };
+        let code = closed.as_ref().map_or(1006, Closed::code);
+        let reason = close.as_ref().map_or_else(|| Arc::from(""), |close| close.reason.clone());
+        life.last_close = Some(CloseStatus { code, reason: reason.clone(), by: by.clone(), at: wall });
+        let verdict = verdict_of_close(close.as_ref().map(|close| close.code), &life.link.policy().stop_on);
+        self.tap(connection, Some(epoch), || WireEvent::Closed(code, reason.to_string(), by.to_string()));
+        self.step_link(connection, Input::Lost { epoch, verdict, close });
+        if let Some(life) = self.life(connection) {
+            // After the step: its effects may still want to know the peer.
+            drop(life.remove_socket(epoch));
+        }
+        self.status_is_old = true;
+    }
+}

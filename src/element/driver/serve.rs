@@ -1,0 +1,165 @@
+//! Answers what handles ask: readings, sets, subscriptions, taps and explanations.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::element::driver::show::{Subscriber, TapEnd};
+use crate::element::driver::{Came, Driver};
+use crate::element::handle::{
+    CHANGE_QUEUE, NewValue, Readable, Reading, Request, SetDone, SetError, Snapshot, Subscription,
+};
+use crate::engine::logic::TableEdit;
+use crate::engine::param::change::display_text;
+use crate::engine::param::{Fill, Origin, Rejected};
+use crate::language::model::id::{ParamIx, TableIx};
+use crate::store::{Ack, acknowledged};
+use crate::value::Value;
+
+/// A set whose saves have been answered.
+pub(super) struct Saved {
+    not_saved: Option<String>,
+    reply: oneshot::Sender<Result<SetDone, SetError>>,
+}
+
+impl Saved {
+    pub(super) fn answer(self) {
+        // A caller that has gone away does not want the answer.
+        let _ = self.reply.send(Ok(SetDone { not_saved: self.not_saved }));
+    }
+}
+
+impl Driver {
+    pub(super) fn serve(&mut self, request: Request) {
+        // A caller that has gone away does not want the answer: every `send` below may fail.
+        match request {
+            Request::Status(reply) => {
+                self.status_is_old = true;
+                self.publish();
+                let _ = reply.send(self.status.borrow().clone());
+            }
+            Request::Get(param, reply) => {
+                let _ = reply.send(self.reading(param));
+            }
+            Request::Snapshot(reply) => {
+                let _ = reply.send(self.snapshot());
+            }
+            Request::Set(param, value, reply) => self.set(param, value, reply),
+            Request::Subscribe(reply) => {
+                // Full: the subscription ends, and its owner asks for a new snapshot.
+                let (changes_in, changes) = mpsc::channel(CHANGE_QUEUE);
+                if reply.send(Subscription::new(self.snapshot(), changes)).is_ok() {
+                    self.subscribers.push(Subscriber { changes: changes_in });
+                }
+            }
+            Request::Tap(events) => self.taps.push(TapEnd { events, missed: 0 }),
+            Request::Explain(connection, reply) => {
+                let _ = reply.send(self.explain(connection));
+            }
+        }
+    }
+
+    /// Sets a value and answers after all that it caused, and after the saves of that.
+    fn set(&mut self, param: ParamIx, value: NewValue, reply: oneshot::Sender<Result<SetDone, SetError>>) {
+        let described = self.engine.protocol().param(param);
+        if !described.is_settable() {
+            let _ = reply.send(Err(SetError::Fixed(described.id.0)));
+            return;
+        }
+        self.acks.clear();
+        self.unsaved = false;
+        let done = match value {
+            NewValue::Scalar(value) if described.table.is_none() => {
+                self.engine.set(&mut self.ctx, param, None, value, Origin::Api)
+            }
+            NewValue::Cell(key, value) => {
+                self.engine.set(&mut self.ctx, param, Some(&key), value, Origin::Api)
+            }
+            NewValue::Table(rows) => match described.table {
+                Some(table) => self.fill(table, rows),
+                None => Err(Rejected::InTable),
+            },
+            NewValue::Scalar(_) => Err(Rejected::InTable),
+        };
+        if let Err(rejected) = done {
+            let error = match rejected {
+                Rejected::NoRow(key) => SetError::NoRow(key.to_string()),
+                rejected => SetError::Unfit(rejected.to_string()),
+            };
+            let _ = reply.send(Err(error));
+            return;
+        }
+        // The whole chain, the saves among it, is performed before the answer.
+        self.settle();
+        let acks = std::mem::take(&mut self.acks);
+        let no_store = self.unsaved.then(|| "there is no store".to_owned());
+        if acks.is_empty() {
+            Saved { not_saved: no_store, reply }.answer();
+        } else {
+            self.waiting.push(Box::pin(async move {
+                Came::Saved(Saved { not_saved: wait(acks).await.or(no_store), reply })
+            }));
+        }
+    }
+
+    fn fill(&mut self, table: TableIx, rows: Vec<Vec<Value>>) -> Result<(), Rejected> {
+        let cells = |row: Vec<Value>| row.into_iter().map(Some).collect();
+        let edit = TableEdit::Fill { rows: rows.into_iter().map(cells).collect(), mode: Fill::Replace };
+        self.engine.edit(&mut self.ctx, table, edit, Origin::Api)
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let protocol = self.engine.protocol();
+        let whole = (0..protocol.params.len()).filter_map(ParamIx::new);
+        // Cells are read with their table.
+        let readings =
+            whole.filter(|param| protocol.param(*param).column.is_none()).map(|param| self.reading(param));
+        Snapshot { seq: self.engine.params().sequence(), readings: readings.collect() }
+    }
+
+    pub(super) fn reading(&self, param: ParamIx) -> Reading {
+        let params = self.engine.params();
+        let described = self.engine.protocol().param(param);
+        let (value, display, set) = match described.table {
+            Some(table) => {
+                let rows: Vec<(Arc<str>, Vec<Value>)> = params
+                    .rows(table)
+                    .iter()
+                    .map(|row| (row.key().clone(), self.shown_cells(table, row.cells())))
+                    .collect();
+                let set = !rows.is_empty();
+                (Readable::Table(rows), None, set)
+            }
+            None => {
+                let value = params.get(param);
+                let text = display_text(described, value);
+                let display = (!value.is_empty() && *text != *value.to_text()).then_some(text);
+                let shown = if described.secret { Value::Empty } else { value.clone() };
+                (Readable::Scalar(shown), display.filter(|_| !described.secret), !value.is_empty())
+            }
+        };
+        Reading { param, value, display, secret: described.secret, set }
+    }
+
+    /// Cells without those of secret columns.
+    pub(super) fn shown_cells(&self, table: TableIx, cells: &[Value]) -> Vec<Value> {
+        let protocol = self.engine.protocol();
+        let columns = &protocol.table(table).columns;
+        let shown = |(index, cell): (usize, &Value)| match columns.get(index) {
+            Some(column) if protocol.param(column.param).secret => Value::Empty,
+            Some(_) | None => cell.clone(),
+        };
+        cells.iter().enumerate().map(shown).collect()
+    }
+}
+
+/// Waits for all saves; the first reason why one is not in the store.
+async fn wait(acks: Vec<Ack>) -> Option<String> {
+    let mut reason = None;
+    for ack in acks {
+        if let Err(error) = acknowledged(ack).await {
+            reason.get_or_insert(error.to_string());
+        }
+    }
+    reason
+}

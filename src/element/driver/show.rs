@@ -1,0 +1,182 @@
+//! What an element shows: its status, changes for subscribers, the wire for taps; nothing here waits for a reader.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::element::driver::Driver;
+use crate::element::driver::slot::{Life, Slot};
+use crate::element::handle::{Change, Readable, TapEvent, WireEvent};
+use crate::element::status::{ConnectionStatus, LinkStatus, Status};
+use crate::engine::link::status::Epoch;
+use crate::engine::param::change::{Change as Told, Changed};
+use crate::language::model::connection::ConnectionKind;
+use crate::language::model::id::ConnectionIx;
+use crate::value::Wall;
+
+/// One who watches changes.
+pub(super) struct Subscriber {
+    pub(super) changes: mpsc::Sender<Change>,
+}
+
+/// One who watches the wire.
+pub(super) struct TapEnd {
+    pub(super) events: mpsc::Sender<TapEvent>,
+    pub(super) missed: u64,
+}
+
+impl Driver {
+    /// Gives a change to everybody who watches; one who is too slow is dropped, and has to ask anew.
+    pub(super) fn tell(&mut self, change: &Told) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let told = self.told(change);
+        self.subscribers.retain(|subscriber| subscriber.changes.try_send(told.clone()).is_ok());
+    }
+
+    fn told(&self, change: &Told) -> Change {
+        let mut reading = self.reading(change.param);
+        let mut deleted = Vec::new();
+        match &change.what {
+            Changed::Value(_) | Changed::Table => {}
+            Changed::Cell { key, .. } | Changed::Row { key, .. } => {
+                // A change of a table carries the rows that changed, under the table's own parameter.
+                let described = self.engine.protocol().param(change.param);
+                let table = described.table.or(described.column.map(|(table, _)| table));
+                if let Some(table) = table {
+                    let cells = self
+                        .engine
+                        .params()
+                        .rows(table)
+                        .get(key)
+                        .map(|row| self.shown_cells(table, row.cells()));
+                    reading.param = self.engine.protocol().table(table).param;
+                    reading.value =
+                        Readable::Table(cells.map(|cells| (key.clone(), cells)).into_iter().collect());
+                    (reading.secret, reading.set, reading.display) = (false, true, None);
+                }
+            }
+            Changed::RowGone { key } => {
+                reading.value = Readable::Table(Vec::new());
+                deleted.push(key.clone());
+            }
+        }
+        let whole = matches!((&change.what, &reading.value), (Changed::Table, Readable::Table(_)));
+        Change { seq: change.seq, at: self.ctx.wall, reading, deleted, whole }
+    }
+
+    pub(super) fn is_tapped(&self) -> bool {
+        !self.taps.is_empty()
+    }
+
+    /// Gives an event of the wire to all taps; one that is full misses it and is told how many.
+    pub(super) fn tap(
+        &mut self,
+        connection: ConnectionIx,
+        epoch: Option<Epoch>,
+        wire: impl FnOnce() -> WireEvent,
+    ) {
+        if self.taps.is_empty() {
+            return;
+        }
+        let connection = u32::try_from(connection.index()).unwrap_or(u32::MAX);
+        let epoch = epoch.map_or(0, |epoch| epoch.0);
+        let event = TapEvent { at: self.ctx.wall, connection, epoch, missed: 0, wire: wire() };
+        self.taps.retain_mut(|tap| {
+            let event = TapEvent { missed: tap.missed, ..event.clone() };
+            match tap.events.try_send(event) {
+                Ok(()) => {
+                    tap.missed = 0;
+                    true
+                }
+                Err(TrySendError::Full(_)) => {
+                    tap.missed += 1;
+                    true
+                }
+                Err(TrySendError::Closed(_)) => false,
+            }
+        });
+    }
+
+    /// A message with every secret of the element replaced by `***`.
+    pub(super) fn masked(&self, message: &Bytes) -> Bytes {
+        let params = self.engine.params();
+        let secrets = params.standalone().filter(|param| params.describe(*param).secret);
+        let secrets: Vec<Bytes> =
+            secrets.map(|param| params.get(param).to_bytes()).filter(|b| !b.is_empty()).collect();
+        if secrets.is_empty() {
+            return message.clone();
+        }
+        let pairs: Vec<(&[u8], &[u8])> = secrets.iter().map(|secret| (&**secret, &b"***"[..])).collect();
+        crate::engine::codec::frame::replace(message, &pairs)
+    }
+
+    /// The same for a text.
+    pub(super) fn masked_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.masked(&Bytes::copy_from_slice(text.as_bytes()))).into_owned()
+    }
+
+    /// Publishes the status if something of it has changed.
+    pub(super) fn publish(&mut self) {
+        if !std::mem::take(&mut self.status_is_old) {
+            return;
+        }
+        let status = Status {
+            name: self.spec.name.clone(),
+            protocol: self.spec.protocol.name.clone(),
+            version: self.spec.protocol.version.clone(),
+            state: self.state.clone(),
+            timeout: self.engine.is_in_timeout(),
+            connections: self.slots.iter().map(|slot| self.connection_status(slot)).collect(),
+        };
+        self.status.send_replace(Arc::new(status));
+    }
+
+    fn connection_status(&self, slot: &Slot) -> ConnectionStatus {
+        let described = self.spec.protocol.connection(slot.connection);
+        ConnectionStatus {
+            index: u32::try_from(slot.connection.index()).unwrap_or(u32::MAX),
+            name: described.name.clone(),
+            kind: match described.kind {
+                ConnectionKind::WebSocket => "websocket",
+                ConnectionKind::Http => "http",
+                ConnectionKind::Virtual => "virtual",
+                ConnectionKind::NotRun => "not run",
+            },
+            link: slot.life.as_ref().map(|life| self.link_status(life)),
+        }
+    }
+
+    fn link_status(&self, life: &Life) -> LinkStatus {
+        let snapshot = life.link.snapshot();
+        let live = life.link.ready().and_then(|epoch| life.socket(epoch));
+        let moving = snapshot.successor.is_some();
+        let successor_dial = snapshot.successor.as_ref().and_then(|successor| successor.next_dial);
+        let mut counters = life.counters();
+        counters.unmatched = self.engine.counters().unmatched;
+        LinkStatus {
+            state: snapshot.phase.name(),
+            target: life.target.clone(),
+            serving: live.filter(|_| moving).map(|socket| socket.target.clone()),
+            epoch: life.epoch,
+            since: self.wall(snapshot.since),
+            attempts: snapshot.attempts,
+            next_dial: snapshot.next_dial.or(successor_dial).map(|at| self.wall(at)),
+            cause: snapshot.moved.as_ref().map(|cause| Arc::from(cause.to_string())),
+            flapping: snapshot.flapping.is_some(),
+            last_close: life.last_close.clone(),
+            last_failure: life.last_failure.clone(),
+            subprotocol: live.and_then(|socket| socket.subprotocol.clone()),
+            extensions: live.and_then(|socket| socket.extensions.clone()),
+            counters,
+        }
+    }
+
+    fn wall(&self, instant: Instant) -> Wall {
+        self.services.clock.wall(instant)
+    }
+}

@@ -1,0 +1,175 @@
+//! One connection of a running element: its link, the dial under way and the sockets; decides nothing.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use crate::element::gate::Ticket;
+use crate::element::status::{CloseStatus, FailureStatus, LinkCounters};
+use crate::engine::codec::Set;
+use crate::engine::link::Link;
+use crate::engine::link::status::{Epoch, Phase};
+use crate::language::model::id::ConnectionIx;
+use crate::transport::dial::Opened;
+use crate::transport::failure::Failure;
+use crate::transport::wire::{Counters, Event, Inbox, Outbox};
+
+/// One connection; without a link it only keeps the place of its index.
+pub(super) struct Slot {
+    pub(super) connection: ConnectionIx,
+    pub(super) life: Option<Box<Life>>,
+}
+
+/// What a WebSocket connection has.
+pub(super) struct Life {
+    pub(super) link: Link,
+    /// A place in the dial budget.
+    pub(super) ticket: Option<(Epoch, Ticket)>,
+    /// The dial under way.
+    pub(super) dial: Option<Dial>,
+    /// The sockets: one, and under open-first or while an old one closes a second.
+    pub(super) sockets: Vec<Socket>,
+    /// The number of the last dial; 0 before the first.
+    pub(super) epoch: u64,
+    /// Where the last dial went, without secrets.
+    pub(super) target: Option<Arc<str>>,
+    pub(super) last_close: Option<CloseStatus>,
+    pub(super) last_failure: Option<Arc<FailureStatus>>,
+    /// Counts of the sockets that are over.
+    pub(super) past: LinkCounters,
+}
+
+pub(super) struct Dial {
+    pub(super) epoch: Epoch,
+    pub(super) abort: AbortHandle,
+    pub(super) result: oneshot::Receiver<Result<Opened, Failure>>,
+    pub(super) target: Arc<str>,
+    /// `host:port`, for `Disconnections`.
+    pub(super) peer: Arc<str>,
+}
+
+impl Drop for Dial {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+pub(super) struct Socket {
+    pub(super) epoch: Epoch,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
+    pub(super) abort: AbortHandle,
+    pub(super) counters: Arc<Counters>,
+    /// Where it goes, without secrets.
+    pub(super) target: Arc<str>,
+    /// `host:port` of the peer, for `Disconnections`.
+    pub(super) peer: Arc<str>,
+    pub(super) subprotocol: Option<Arc<str>>,
+    pub(super) extensions: Option<Arc<str>>,
+    /// What the answer to the handshake has for parameters, until the link is up.
+    pub(super) captured: Vec<Set>,
+    /// Events that are taken out and not handled yet; empty between turns.
+    pub(super) events: Vec<Event>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// Something that happened to a connection.
+pub(super) enum Happened {
+    /// The dial budget has a place.
+    Granted(Epoch),
+    /// A dial is over; `None` if its task ended without a word.
+    Dialled(Epoch, (Arc<str>, Arc<str>), Option<Box<Result<Opened, Failure>>>),
+    /// Messages came, or a link ended; an empty list is a link whose task ended without a word.
+    Events(Epoch, Vec<Event>),
+}
+
+impl Slot {
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.life.as_ref().and_then(|life| life.link.wake_at())
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.wake_at().is_some_and(|at| at <= now)
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.life.as_ref().is_none_or(|life| life.link.phase() == Phase::Stopped)
+    }
+}
+
+impl Life {
+    pub(super) fn socket(&self, epoch: Epoch) -> Option<&Socket> {
+        self.sockets.iter().find(|socket| socket.epoch == epoch)
+    }
+
+    pub(super) fn socket_mut(&mut self, epoch: Epoch) -> Option<&mut Socket> {
+        self.sockets.iter_mut().find(|socket| socket.epoch == epoch)
+    }
+
+    /// Takes a socket away and keeps its counts.
+    pub(super) fn remove_socket(&mut self, epoch: Epoch) -> Option<Socket> {
+        let at = self.sockets.iter().position(|socket| socket.epoch == epoch)?;
+        let socket = self.sockets.swap_remove(at);
+        let counts = socket.counters.read();
+        self.past.messages_in += counts.messages_in;
+        self.past.messages_out += counts.messages_out;
+        self.past.bytes_in += counts.bytes_in;
+        self.past.bytes_out += counts.bytes_out;
+        self.past.pauses += counts.pauses;
+        Some(socket)
+    }
+
+    /// Counts of all sockets since the start.
+    pub(super) fn counters(&self) -> LinkCounters {
+        let snapshot = self.link.snapshot();
+        let mut all = self.past;
+        for socket in &self.sockets {
+            let counts = socket.counters.read();
+            all.messages_in += counts.messages_in;
+            all.messages_out += counts.messages_out;
+            all.bytes_in += counts.bytes_in;
+            all.bytes_out += counts.bytes_out;
+            all.pauses += counts.pauses;
+        }
+        LinkCounters { opened: snapshot.opens, dropped: snapshot.drops, stale: snapshot.stale, ..all }
+    }
+}
+
+/// Looks at every connection in turn; ready with the first thing that happened.
+///
+/// Cancel-safe: what was taken out is returned at once, nothing is kept between calls.
+pub(super) fn poll(slots: &mut [Slot], cx: &mut TaskContext<'_>) -> Poll<(usize, Happened)> {
+    for (index, slot) in slots.iter_mut().enumerate() {
+        let Some(life) = &mut slot.life else { continue };
+        if let Some((epoch, ticket)) = &mut life.ticket
+            && ticket.poll_granted(cx).is_ready()
+        {
+            let epoch = *epoch;
+            life.ticket = None;
+            return Poll::Ready((index, Happened::Granted(epoch)));
+        }
+        if let Some(dial) = &mut life.dial
+            && let Poll::Ready(result) = std::pin::Pin::new(&mut dial.result).poll(cx)
+        {
+            let (epoch, address) = (dial.epoch, (dial.target.clone(), dial.peer.clone()));
+            life.dial = None;
+            return Poll::Ready((index, Happened::Dialled(epoch, address, result.ok().map(Box::new))));
+        }
+        for socket in &mut life.sockets {
+            if let Poll::Ready(taken) = socket.inbox.poll_recv_many(cx, &mut socket.events) {
+                debug_assert_eq!(taken, socket.events.len());
+                let events = std::mem::take(&mut socket.events);
+                return Poll::Ready((index, Happened::Events(socket.epoch, events)));
+            }
+        }
+    }
+    Poll::Pending
+}

@@ -1,0 +1,1 @@
+//! The driver over in-memory pipes: a peer written here, virtual time.

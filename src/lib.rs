@@ -17,3 +17,5 @@ pub mod transport;
 pub mod store;
 
 pub mod element;
+
+pub mod daemon;

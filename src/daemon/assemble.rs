@@ -1,0 +1,286 @@
+//! Puts an element together: its protocol, its settings on top, secrets resolved; starts nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::digest;
+
+use crate::element::spec::{ConnectionSpec, ParamSpec, Spec};
+use crate::language::model::Protocol;
+use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits, Reconnect, Tls};
+use crate::language::model::id::{PairId, ParamId, ParamIx};
+use crate::settings::{self, Given, ParamKey, Reference, Settings};
+use crate::value::{Secret, Value};
+
+/// The largest secret file.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// Reads what the settings only refer to.
+pub trait Resolve {
+    /// The value that a reference stands for.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing, without the value.
+    fn resolve(&self, reference: &Reference) -> Result<String, String>;
+}
+
+/// Resolves from the environment and the file system of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Resolve for System {
+    fn resolve(&self, reference: &Reference) -> Result<String, String> {
+        match reference {
+            Reference::Env(name) => std::env::var(name.as_ref()).map_err(|error| match error {
+                std::env::VarError::NotPresent => format!("the environment variable `{name}` is not set"),
+                std::env::VarError::NotUnicode(_) => {
+                    format!("the environment variable `{name}` is not UTF-8")
+                }
+            }),
+            Reference::File(path) => read_secret(path),
+            Reference::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+                Some(folder) => read_secret(&PathBuf::from(folder).join(name.as_ref())),
+                None => Err(format!(
+                    "the credential `{name}` needs `CREDENTIALS_DIRECTORY`, which systemd sets for `LoadCredential=`"
+                )),
+            },
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, String> {
+    use std::io::Read;
+    let shown = path.display();
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let mut text = String::new();
+    file.take(MAX_SECRET + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    if text.len() as u64 > MAX_SECRET {
+        return Err(format!("`{shown}` is larger than 64 KiB"));
+    }
+    let end = text.trim_end_matches(['\n', '\r']).len();
+    text.truncate(end);
+    Ok(text)
+}
+
+/// Puts an element together; `definition` is the path of its definition, for the files that it names.
+///
+/// # Errors
+///
+/// Everything that does not fit, a line each: a parameter or a connection that is not there, a secret that cannot be read.
+pub fn assemble(
+    element: &settings::Element,
+    settings: &Settings,
+    protocol: &Arc<Protocol>,
+    resolve: &dyn Resolve,
+) -> Result<Spec, Vec<String>> {
+    let mut problems = Vec::new();
+    let folder = element.protocol.value.parent().unwrap_or(Path::new("."));
+    for index in element.connections.keys() {
+        if protocol.connections.get(*index as usize).is_none() {
+            problems.push(format!(
+                "`connection.{index}` is set, and the definition has connections 0 to {}",
+                protocol.connections.len().saturating_sub(1)
+            ));
+        }
+    }
+    let connections = (0_u32..)
+        .zip(&protocol.connections)
+        .map(|(index, defined)| {
+            let given = element.connections.get(&index);
+            connection(protocol, defined, given, folder, resolve, &mut problems)
+        })
+        .collect();
+    let mut params: Vec<ParamSpec> = Vec::new();
+    for (key, given) in &element.params {
+        let Some(param) = find(protocol, &key.value, &mut problems) else { continue };
+        match resolved(&given.value, resolve) {
+            Ok((value, external)) => params.push(ParamSpec { param, value: Secret::new(value), external }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    params.sort_by_key(|setting| setting.param);
+    if let Some(twice) = params.windows(2).find(|pair| pair[0].param == pair[1].param) {
+        problems
+            .push(format!("parameter {} is set twice, by id and by name", protocol.param(twice[0].param).id));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Spec {
+        name: element.name.value.clone(),
+        protocol: protocol.clone(),
+        connections,
+        params,
+        tai_offset: Duration::from_secs(settings.tai_offset_seconds.into()),
+        files: None,
+    })
+}
+
+/// The parameter that a key of `[element.params]` means: a value to start with belongs to what is read.
+fn find(protocol: &Protocol, key: &ParamKey, problems: &mut Vec<String>) -> Option<ParamIx> {
+    let found = match key {
+        ParamKey::Id(id) => i32::try_from(*id).ok().and_then(|id| protocol.param_by_id(ParamId(id))),
+        ParamKey::Name(name) => {
+            let entry = protocol.params_by_name(name);
+            entry.read.or(entry.write)
+        }
+    };
+    let Some(param) = found else {
+        problems.push(match key {
+            ParamKey::Id(id) => format!("the definition has no parameter {id}"),
+            ParamKey::Name(name) => {
+                let names = protocol.params.iter().map(|param| &param.name);
+                let near = names
+                    .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), known))
+                    .filter(|(likeness, _)| *likeness > 0.85)
+                    .max_by(|a, b| a.0.total_cmp(&b.0));
+                let hint = near.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+                format!("the definition has no parameter `{name}`{hint}")
+            }
+        });
+        return None;
+    };
+    let described = protocol.param(param);
+    if !described.is_settable() || described.table.is_some() || described.column.is_some() {
+        problems.push(format!(
+            "parameter {} is fixed, a table or a column, and cannot be set here",
+            described.id
+        ));
+        return None;
+    }
+    Some(param)
+}
+
+fn resolved(given: &Given, resolve: &dyn Resolve) -> Result<(Value, bool), String> {
+    match given {
+        Given::Literal(value) => Ok((value.clone(), false)),
+        Given::Reference(reference) => resolve.resolve(reference).map(|text| (Value::text(text), true)),
+    }
+}
+
+fn connection(
+    protocol: &Protocol,
+    defined: &Connection,
+    given: Option<&settings::Connection>,
+    folder: &Path,
+    resolve: &dyn Resolve,
+    problems: &mut Vec<String>,
+) -> ConnectionSpec {
+    let defaults = &defined.defaults;
+    let fallback = settings::Connection::default();
+    let given = given.unwrap_or(&fallback);
+    let mut text = |given: &Given| match resolved(given, resolve) {
+        Ok((value, _)) => Some(value.to_text()),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    let host = given.host.as_ref().and_then(|host| text(&host.value)).or_else(|| defaults.host.clone());
+    let proxy = given.proxy.as_ref().and_then(|proxy| text(&proxy.value)).or_else(|| defined.proxy.clone());
+    let bypasses = |address: &Arc<str>| address.trim().eq_ignore_ascii_case("bypassProxy");
+    let bound = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    ConnectionSpec {
+        host: host.filter(|host| !host.trim().is_empty()),
+        port: given.port.or(defaults.port),
+        timeout: given.timeout.unwrap_or(defaults.timeout),
+        retries: given.retries.unwrap_or(defaults.retries),
+        bypass_proxy: given.bus_address.as_ref().map_or(defaults.bypass_proxy, bypasses),
+        proxy: proxy.filter(|proxy| !proxy.trim().is_empty()).map(Secret::new),
+        element_timeout: defaults.element_timeout,
+        reconnect: reconnect(&defined.reconnect, &given.reconnect),
+        keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, problems),
+        tls: tls(&defined.tls, &given.tls, folder),
+        limits: Limits {
+            max_message_bytes: given.limits.max_message_bytes.map_or(defined.limits.max_message_bytes, bound),
+            send_queue: given.limits.send_queue.map_or(defined.limits.send_queue, bound),
+        },
+    }
+}
+
+fn reconnect(defined: &Reconnect, given: &settings::Reconnect) -> Reconnect {
+    Reconnect {
+        initial_delay: given.initial_delay.unwrap_or(defined.initial_delay),
+        max_delay: given.max_delay.unwrap_or(defined.max_delay),
+        settle: given.settle.unwrap_or(defined.settle),
+        window: given.window.unwrap_or(defined.window),
+        close_timeout: given.close_timeout.unwrap_or(defined.close_timeout),
+        rejected_delay: given.rejected_delay.unwrap_or(defined.rejected_delay),
+        handover: given.handover.map_or(defined.handover, |handover| match handover {
+            settings::Handover::CloseFirst => Handover::CloseFirst,
+            settings::Handover::OpenFirst => Handover::OpenFirst,
+        }),
+        stop_on: given.stop_on.clone().unwrap_or_else(|| defined.stop_on.clone()),
+    }
+}
+
+fn keep_alive(
+    protocol: &Protocol,
+    defined: &KeepAlive,
+    given: &settings::KeepAlive,
+    problems: &mut Vec<String>,
+) -> KeepAlive {
+    let heartbeat = match given.heartbeat.as_ref().map(|pair| pair.value) {
+        None => defined.heartbeat,
+        Some(0) => None,
+        Some(id) => {
+            let pair = i32::try_from(id).ok().and_then(|id| protocol.pair_by_id(PairId(id)));
+            if pair.is_none() {
+                problems.push(format!(
+                    "`keep_alive.heartbeat` names pair {id}, which the definition does not have"
+                ));
+            }
+            pair
+        }
+    };
+    KeepAlive {
+        ping_interval: given.ping_interval.unwrap_or(defined.ping_interval),
+        pong_timeout: given.pong_timeout.unwrap_or(defined.pong_timeout),
+        heartbeat,
+        silence: given.silence.unwrap_or(defined.silence),
+    }
+}
+
+/// File names of the definition are relative to it; those of the settings are joined to the settings' folder already.
+fn tls(defined: &Tls, given: &settings::Tls, folder: &Path) -> Tls {
+    let file = |given: &Option<crate::language::source::Spanned<PathBuf>>, defined: &Option<Arc<str>>| {
+        let path = match (given, defined) {
+            (Some(given), _) => Some(given.value.clone()),
+            (None, Some(defined)) => Some(folder.join(defined.as_ref())),
+            (None, None) => None,
+        };
+        path.map(|path| Arc::from(path.to_string_lossy()))
+    };
+    Tls {
+        ca: file(&given.ca, &defined.ca),
+        certificate: file(&given.certificate, &defined.certificate),
+        key: file(&given.key, &defined.key),
+        server_name: given
+            .server_name
+            .as_ref()
+            .map(|name| name.value.clone())
+            .or_else(|| defined.server_name.clone()),
+        verify: given.verify.unwrap_or(defined.verify),
+    }
+}
+
+/// A digest of all that the settings say of an element, secrets included: equal means that nothing has to be restarted.
+pub fn digest(spec: &Spec) -> [u8; 32] {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    // `Debug` masks secrets, so they follow in the clear; the text is only digested.
+    let _ = write!(text, "{:?}{:?}{:?}{:?}", spec.connections, spec.params, spec.tai_offset, spec.files);
+    for connection in &spec.connections {
+        let _ = write!(text, "\0{:?}", connection.proxy.as_ref().map(|proxy| proxy.expose().clone()));
+    }
+    for setting in &spec.params {
+        let _ = write!(text, "\0{:?}", setting.value.expose());
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    bytes
+}

@@ -19,3 +19,5 @@ pub mod store;
 pub mod element;
 
 pub mod daemon;
+
+pub mod scenario;

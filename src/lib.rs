@@ -21,3 +21,5 @@ pub mod element;
 pub mod daemon;
 
 pub mod scenario;
+
+pub mod api;

@@ -1,0 +1,424 @@
+//! What the API says, version 1: its own types, made from the element's; the shell commands read the same ones.
+//!
+//! Field names are camelCase; times are RFC 3339 in UTC; a field without content is left out.
+
+pub mod value;
+
+pub(in crate::api) mod from;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use value::Value;
+
+/// A short text that is mostly one of ours and is owned when it is read.
+pub type Text = Cow<'static, str>;
+
+/// `GET /healthz` and `/readyz`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// `ok`, or for `/readyz` `ready` or `starting`.
+    pub status: Text,
+    /// The daemon's version.
+    pub version: Text,
+    /// How many elements there are.
+    pub elements: usize,
+    /// `ok`, or why values cannot be saved.
+    pub store: String,
+}
+
+/// An error (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A URN that tells the kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This case in words.
+    pub detail: String,
+    /// The path that was asked for.
+    pub instance: String,
+}
+
+/// `GET /api/v1/elements`, an item, and `GET /api/v1/elements/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Element {
+    /// The name.
+    pub name: Arc<str>,
+    /// The definition's name.
+    pub protocol: Arc<str>,
+    /// The definition's version.
+    pub version: Arc<str>,
+    /// `running`, `invalid`, `restarting`, `stopping` or `stopped`.
+    pub state: Text,
+    /// Why it is invalid or restarting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// When it is started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_at: Option<String>,
+    /// Whether it is in timeout.
+    pub timeout: bool,
+    /// Its connections.
+    pub connections: Vec<Connection>,
+}
+
+/// One connection of an element.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// The index, from 0.
+    pub index: u32,
+    /// The name; empty if the author gave none.
+    pub name: Arc<str>,
+    /// `websocket`, `http`, `virtual` or `not run`.
+    pub kind: Text,
+    /// The state of its link; null for a connection without one.
+    pub state: Option<Text>,
+    /// Where it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// The life of its link; not in the list of elements.
+    #[serde(flatten)]
+    pub link: Option<Link>,
+}
+
+/// The life of a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// During a move that opens first: where the link that still serves goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Arc<str>>,
+    /// The number of the last dial.
+    pub epoch: u64,
+    /// Since when it is in this state.
+    pub since: String,
+    /// Failed tries since it was last stable.
+    pub attempts: u32,
+    /// When it dials again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_dial: Option<String>,
+    /// Why it moved last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Arc<str>>,
+    /// Whether it comes and goes.
+    pub flapping: bool,
+    /// The last close.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_close: Option<Close>,
+    /// The last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    /// The subprotocol that the peer selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subprotocol: Option<Arc<str>>,
+    /// The extensions that were agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Arc<str>>,
+    /// Counters since the element started.
+    pub counters: Counters,
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Close {
+    /// The close code.
+    pub code: u16,
+    /// The reason that came with it.
+    pub reason: Arc<str>,
+    /// Who or what ended it.
+    pub by: Arc<str>,
+    /// When.
+    pub at: String,
+}
+
+/// A link that could not be opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong.
+    pub summary: String,
+    /// What to do about it.
+    pub advice: String,
+    /// The HTTP status of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// A piece of the refusal's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// What was tried, in order.
+    pub stages: Vec<Stage>,
+    /// When.
+    pub at: String,
+}
+
+/// One stage of opening a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stage {
+    /// Which.
+    pub stage: Text,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What happened.
+    pub detail: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+}
+
+/// Counters of one link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Links opened.
+    pub opened: u64,
+    /// Links lost.
+    pub dropped: u64,
+    /// Events of older epochs that were ignored.
+    pub stale: u64,
+    /// Messages received.
+    pub messages_in: u64,
+    /// Messages sent.
+    pub messages_out: u64,
+    /// Bytes of messages received.
+    pub bytes_in: u64,
+    /// Bytes of messages sent.
+    pub bytes_out: u64,
+    /// Messages that matched no response.
+    pub unmatched: u64,
+    /// Times that reading stopped.
+    pub pauses: u64,
+}
+
+/// A parameter as it reads now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reading {
+    /// The author's number.
+    pub id: i32,
+    /// The name; empty if the author gave none.
+    pub name: Arc<str>,
+    /// The value; null if it is empty or secret.
+    pub value: Value,
+    /// What people see for it, where that is not the value itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<Arc<str>>,
+    /// Whether the value is kept from everybody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+    /// Of a secret: whether it has a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<bool>,
+}
+
+/// `GET .../params`, an item, and `GET .../params/{id or name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Param {
+    /// What it reads.
+    #[serde(flatten)]
+    pub reading: Reading,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub description: Arc<str>,
+    /// `read`, `write`, `fixed`, `table` or another type of the language.
+    pub kind: Text,
+    /// `number`, `text` or `table`.
+    #[serde(rename = "type")]
+    pub value_type: Text,
+    /// Whether PUT can set it.
+    pub settable: bool,
+    /// Whether it survives a restart.
+    pub save: bool,
+    /// The unit.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub units: Arc<str>,
+    /// The columns of a table, in the order of the cells of a row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
+}
+
+fn is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// The author's number.
+    pub id: i32,
+    /// The name.
+    pub name: Arc<str>,
+    /// Whether it holds the primary key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key: bool,
+}
+
+/// The body of `PUT .../params/{id or name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Put {
+    /// The new value; null empties the parameter.
+    pub value: Value,
+    /// For a column: the primary key of the row whose cell is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Arc<str>>,
+}
+
+/// The answer to a PUT: the set and all that it caused has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutDone {
+    /// Whether everything that had to be saved is in the store.
+    pub saved: bool,
+    /// Why it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `GET .../connections/{index}/explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The handshake, line by line.
+    pub lines: Vec<ExplainedLine>,
+}
+
+/// One line of a handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedLine {
+    /// The line, secrets masked.
+    pub line: String,
+    /// Where its parts come from; empty for what the runtime adds.
+    pub from: String,
+}
+
+/// A message of `GET /api/v1/stream`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum StreamMessage {
+    /// All values: at the start, after a restart of the element, and whenever this client was too slow for the changes.
+    Snapshot {
+        /// Which element.
+        element: Arc<str>,
+        /// The number of the last change that is in it.
+        seq: u64,
+        /// The values.
+        params: Vec<Reading>,
+    },
+    /// One change.
+    Change {
+        /// Which element.
+        element: Arc<str>,
+        /// The number of the change, one more than the last of this element.
+        seq: u64,
+        /// When.
+        at: String,
+        /// What changed; a table has the rows that changed.
+        param: Reading,
+        /// Of a table: the keys of rows that are gone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deleted: Vec<Arc<str>>,
+        /// Of a table: whether these are all its rows, and all others are gone.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
+    },
+    /// The state of an element: at the start and whenever it changes.
+    Status {
+        /// Which element.
+        element: Arc<str>,
+        /// Its state.
+        status: Element,
+    },
+    /// The element is no longer configured.
+    Removed {
+        /// Which element.
+        element: Arc<str>,
+    },
+}
+
+/// A message of `GET .../elements/{name}/tap`; secrets are masked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TapMessage {
+    /// When.
+    pub at: String,
+    /// On which connection, by index.
+    pub connection: u32,
+    /// In which epoch of its link.
+    pub epoch: u64,
+    /// How many events were dropped before this one because the client was too slow.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missed: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub wire: WireEvent,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// One event on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum WireEvent {
+    /// A line of the request that was sent.
+    RequestLine {
+        /// The line.
+        line: String,
+    },
+    /// A line of the response that came.
+    ResponseLine {
+        /// The line.
+        line: String,
+    },
+    /// A whole message that was sent.
+    Sent(Payload),
+    /// A whole message that came.
+    Received(Payload),
+    /// The link changed its state.
+    State {
+        /// From.
+        from: Text,
+        /// To.
+        to: Text,
+        /// Why.
+        why: String,
+    },
+    /// The link could not be opened.
+    Failed {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The link closed.
+    Closed {
+        /// The close code.
+        code: u16,
+        /// The reason that came with it.
+        reason: String,
+        /// Who or what ended it.
+        by: String,
+    },
+}
+
+/// A message on the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payload {
+    /// `text` or `binary`.
+    pub kind: Text,
+    /// Its length in bytes.
+    pub size: usize,
+    /// Its content: a string, or `{"base64": ...}` if it is binary; at most the first 64 KiB.
+    pub data: Value,
+    /// Whether the content was cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Of a received message: the id of the response that took it; none if none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<i32>,
+}

@@ -1,0 +1,348 @@
+//! From the element's types to the API's; the only place where they meet.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::api::wire::{
+    Close, Column, Connection, Counters, Element, ExplainedLine, Failure, Link, Param, Payload, Reading,
+    Stage, StreamMessage, TapMessage, Text, Value, WireEvent,
+};
+use crate::element::handle::{self, Change, NewValue, Readable, Snapshot, TapEvent};
+use crate::element::status::{self, ConnectionStatus, ElementState, LinkStatus, Status};
+use crate::language::model::Protocol;
+use crate::language::model::message::MessageKind;
+use crate::language::model::param::{self, ParamKind, ValueType};
+use crate::value::{self, Wall};
+
+/// How much of a message on the wire a tap shows.
+const SHOWN_BYTES: usize = 64 << 10;
+
+impl From<&value::Value> for Value {
+    fn from(value: &value::Value) -> Self {
+        match value {
+            value::Value::Empty => Self::Empty,
+            value::Value::Number(number) => Self::Number(*number),
+            value::Value::Text(text) => Self::Text(text.clone()),
+            value::Value::Bytes(bytes) => Self::Bytes(bytes.clone()),
+        }
+    }
+}
+
+impl Value {
+    /// The value for a standalone parameter or a cell; `None` for a table.
+    fn into_scalar(self) -> Option<value::Value> {
+        match self {
+            Self::Empty => Some(value::Value::Empty),
+            Self::Number(number) => Some(value::Value::number(number)),
+            Self::Text(text) => Some(value::Value::Text(text)),
+            Self::Bytes(bytes) => Some(value::Value::Bytes(bytes)),
+            Self::Table(_) => None,
+        }
+    }
+
+    /// The value as an element takes it; `None` if a cell is a table itself.
+    pub(in crate::api) fn into_new(self) -> Option<NewValue> {
+        match self {
+            Self::Table(rows) => {
+                let row = |row: Vec<Self>| row.into_iter().map(Self::into_scalar).collect();
+                rows.into_iter().map(row).collect::<Option<_>>().map(NewValue::Table)
+            }
+            scalar @ (Self::Empty | Self::Number(_) | Self::Text(_) | Self::Bytes(_)) => {
+                scalar.into_scalar().map(NewValue::Scalar)
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// A reading of a parameter of `protocol`.
+    pub(in crate::api) fn new(protocol: &Protocol, reading: &handle::Reading) -> Self {
+        let about = protocol.param(reading.param);
+        // A second lock on the same door: whatever the element says, a secret parameter's value is not passed on.
+        let secret = reading.secret || about.secret;
+        let value = match &reading.value {
+            _ if secret => Value::Empty,
+            Readable::Scalar(value) => Value::from(value),
+            Readable::Table(rows) => {
+                Value::Table(rows.iter().map(|(_, cells)| cells.iter().map(Value::from).collect()).collect())
+            }
+        };
+        Self {
+            id: about.id.0,
+            name: about.name.clone(),
+            value,
+            display: reading.display.clone().filter(|_| !secret),
+            secret,
+            set: secret.then_some(reading.set),
+        }
+    }
+}
+
+impl Param {
+    /// A parameter of `protocol` as it reads.
+    pub(in crate::api) fn new(protocol: &Protocol, reading: &handle::Reading) -> Self {
+        let about = protocol.param(reading.param);
+        let columns = about.table.map(|table| columns(protocol, protocol.table(table))).unwrap_or_default();
+        Self {
+            reading: Reading::new(protocol, reading),
+            description: about.description.clone(),
+            kind: Text::Borrowed(kind(about.kind)),
+            value_type: Text::Borrowed(match about.value_type {
+                _ if about.table.is_some() => "table",
+                ValueType::Double => "number",
+                ValueType::String | ValueType::HighNibble => "text",
+            }),
+            settable: about.is_settable(),
+            save: about.save,
+            units: about.units.clone(),
+            columns,
+        }
+    }
+}
+
+fn columns(protocol: &Protocol, table: &param::Table) -> Vec<Column> {
+    let column = |(position, column): (usize, &param::Column)| {
+        let about = protocol.param(column.param);
+        Column { id: about.id.0, name: about.name.clone(), key: position == usize::from(table.key) }
+    };
+    table.columns.iter().enumerate().map(column).collect()
+}
+
+fn kind(kind: ParamKind) -> &'static str {
+    match kind {
+        ParamKind::Read => "read",
+        ParamKind::Write => "write",
+        ParamKind::Dummy => "dummy",
+        ParamKind::Fixed => "fixed",
+        ParamKind::Array => "array",
+        ParamKind::Bus => "bus",
+        ParamKind::Ip => "ip",
+        ParamKind::PollingIp => "pollingip",
+        ParamKind::ElementId => "elementid",
+        ParamKind::ElementName => "elementname",
+        ParamKind::ElementDmaId => "elementdmaid",
+        ParamKind::Group => "group",
+        ParamKind::ReadBit => "read bit",
+        ParamKind::WriteBit => "write bit",
+        ParamKind::Header => "header",
+        ParamKind::Trailer => "trailer",
+        ParamKind::Length => "length",
+        ParamKind::Crc => "crc",
+        ParamKind::DiscreetInfo => "discreet info",
+        ParamKind::Response => "response",
+        ParamKind::Other => "other",
+    }
+}
+
+/// How much of the links an [`Element`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum Detail {
+    /// State and target.
+    List,
+    /// Everything.
+    Full,
+}
+
+impl Element {
+    /// An element under the name that the daemon knows it by.
+    pub(in crate::api) fn new(name: &Arc<str>, status: &Status, detail: Detail) -> Self {
+        let (state, reason, restart_at) = match &status.state {
+            ElementState::Running => ("running", None, None),
+            ElementState::Invalid(reason) => ("invalid", Some(reason), None),
+            ElementState::Restarting { reason, at } => ("restarting", Some(reason), Some(time(*at))),
+            ElementState::Stopping => ("stopping", None, None),
+            ElementState::Stopped => ("stopped", None, None),
+        };
+        Self {
+            name: name.clone(),
+            protocol: status.protocol.clone(),
+            version: status.version.clone(),
+            state: Text::Borrowed(state),
+            reason: reason.cloned(),
+            restart_at,
+            timeout: status.timeout,
+            connections: status.connections.iter().map(|status| Connection::new(status, detail)).collect(),
+        }
+    }
+}
+
+impl Connection {
+    fn new(status: &ConnectionStatus, detail: Detail) -> Self {
+        let link = status.link.as_ref();
+        Self {
+            index: status.index,
+            name: status.name.clone(),
+            kind: Text::Borrowed(status.kind),
+            state: link.map(|link| Text::Borrowed(link.state)),
+            target: link.and_then(|link| link.target.clone()),
+            link: link.filter(|_| detail == Detail::Full).map(Link::from),
+        }
+    }
+}
+
+impl From<&LinkStatus> for Link {
+    fn from(link: &LinkStatus) -> Self {
+        let counters = &link.counters;
+        Self {
+            serving: link.serving.clone(),
+            epoch: link.epoch,
+            since: time(link.since),
+            attempts: link.attempts,
+            next_dial: link.next_dial.map(time),
+            cause: link.cause.clone(),
+            flapping: link.flapping,
+            last_close: link.last_close.as_ref().map(|close| Close {
+                code: close.code,
+                reason: close.reason.clone(),
+                by: close.by.clone(),
+                at: time(close.at),
+            }),
+            last_failure: link.last_failure.as_deref().map(Failure::from),
+            subprotocol: link.subprotocol.clone(),
+            extensions: link.extensions.clone(),
+            counters: Counters {
+                opened: counters.opened,
+                dropped: counters.dropped,
+                stale: counters.stale,
+                messages_in: counters.messages_in,
+                messages_out: counters.messages_out,
+                bytes_in: counters.bytes_in,
+                bytes_out: counters.bytes_out,
+                unmatched: counters.unmatched,
+                pauses: counters.pauses,
+            },
+        }
+    }
+}
+
+impl From<&status::FailureStatus> for Failure {
+    fn from(failure: &status::FailureStatus) -> Self {
+        let stage = |stage: &status::StageStatus| Stage {
+            stage: Text::Borrowed(stage.stage),
+            ok: stage.ok,
+            detail: stage.detail.clone(),
+            took_ms: (stage.took.as_secs_f64() * 1e6).round() / 1e3,
+        };
+        Self {
+            summary: failure.summary.clone(),
+            advice: failure.advice.clone(),
+            status: failure.status,
+            body: failure.body.clone(),
+            stages: failure.stages.iter().map(stage).collect(),
+            at: time(failure.at),
+        }
+    }
+}
+
+impl From<handle::ExplainedLine> for ExplainedLine {
+    fn from(line: handle::ExplainedLine) -> Self {
+        Self { line: line.line, from: line.from }
+    }
+}
+
+impl StreamMessage {
+    /// All values of an element.
+    pub(in crate::api) fn snapshot(element: &Arc<str>, protocol: &Protocol, snapshot: &Snapshot) -> Self {
+        let params = snapshot.readings.iter().map(|reading| Reading::new(protocol, reading)).collect();
+        Self::Snapshot { element: element.clone(), seq: snapshot.seq, params }
+    }
+
+    /// One change of an element.
+    pub(in crate::api) fn change(element: &Arc<str>, protocol: &Protocol, change: Change) -> Self {
+        Self::Change {
+            element: element.clone(),
+            seq: change.seq,
+            at: time(change.at),
+            param: Reading::new(protocol, &change.reading),
+            deleted: change.deleted,
+            whole: change.whole,
+        }
+    }
+}
+
+impl From<TapEvent> for TapMessage {
+    fn from(event: TapEvent) -> Self {
+        let wire = match event.wire {
+            handle::WireEvent::RequestLine(line) => WireEvent::RequestLine { line },
+            handle::WireEvent::ResponseLine(line) => WireEvent::ResponseLine { line },
+            handle::WireEvent::Sent(kind, data) => WireEvent::Sent(payload(kind, &data, None)),
+            handle::WireEvent::Received(kind, data, response) => {
+                WireEvent::Received(payload(kind, &data, response))
+            }
+            handle::WireEvent::State(from, to, why) => {
+                WireEvent::State { from: Text::Borrowed(from), to: Text::Borrowed(to), why }
+            }
+            handle::WireEvent::Failed(reason) => WireEvent::Failed { reason },
+            handle::WireEvent::Closed(code, reason, by) => WireEvent::Closed { code, reason, by },
+        };
+        Self {
+            at: time(event.at),
+            connection: event.connection,
+            epoch: event.epoch,
+            missed: event.missed,
+            wire,
+        }
+    }
+}
+
+fn payload(kind: MessageKind, data: &Bytes, response: Option<i32>) -> Payload {
+    let shown = &data[..data.len().min(SHOWN_BYTES)];
+    let (name, value) = match kind {
+        // A cut in the middle of a character leaves a replacement character at the end.
+        MessageKind::Text => ("text", Value::Text(String::from_utf8_lossy(shown).into())),
+        MessageKind::Binary => ("binary", Value::Bytes(Bytes::copy_from_slice(shown))),
+    };
+    Payload {
+        kind: Text::Borrowed(name),
+        size: data.len(),
+        data: value,
+        cut: shown.len() < data.len(),
+        response,
+    }
+}
+
+/// A time in RFC 3339, UTC, with milliseconds.
+fn time(wall: Wall) -> String {
+    let millis = wall.0 / 1_000_000;
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
+///
+/// Counts from 0000-03-01, so that the leap day ends a year and each month's start is a linear function.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000Z"),
+            (1_782_864_000, "2026-07-01T00:00:00.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(time(Wall(seconds * 1_000_000_000)), expected);
+        }
+        assert_eq!(time(Wall(1_999_999)), "1970-01-01T00:00:00.001Z");
+        assert_eq!(time(Wall(u64::MAX)), "2554-07-21T23:34:33.709Z");
+    }
+}

@@ -23,3 +23,5 @@ pub mod daemon;
 pub mod scenario;
 
 pub mod api;
+
+pub mod cli;

@@ -1,0 +1,184 @@
+//! `backshell explain`: the exact handshake that a connection would send, of a running element or of a definition file.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::remote::{Daemon, Failed, printable};
+use super::{Status, complain, render};
+use crate::api::wire::Explained;
+use crate::element::clock::Clock;
+use crate::element::explain;
+use crate::element::handle::ExplainedLine;
+use crate::engine::codec::handshake::Address;
+use crate::engine::logic::{Engine, First, Options};
+use crate::engine::param::Origin;
+use crate::language::model::Protocol;
+use crate::language::model::connection::ConnectionKind;
+use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
+use crate::language::{self, load};
+use crate::transport::control::Control;
+use crate::value::Value;
+
+/// What `explain` is given.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each line says where it comes from: a parameter, the definition, or the settings. Secrets are masked."
+)]
+pub(super) struct Arguments {
+    /// An element of a running daemon, or a definition file
+    #[arg(value_name = "ELEMENT|FILE")]
+    subject: String,
+
+    /// The connection, by its index; all that are WebSockets if left out
+    #[arg(long, value_name = "INDEX")]
+    connection: Option<u32>,
+
+    /// The host, for a definition file
+    #[arg(long)]
+    host: Option<String>,
+
+    /// The port, for a definition file
+    #[arg(long)]
+    port: Option<u16>,
+
+    /// Sets a parameter first, by id or name, for a definition file; may be given several times
+    #[arg(long = "set", value_name = "PARAM=VALUE")]
+    sets: Vec<String>,
+
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
+    let path = Path::new(&arguments.subject);
+    if path.is_file() {
+        return file(arguments, path);
+    }
+    if arguments.host.is_some() || arguments.port.is_some() || !arguments.sets.is_empty() {
+        complain(&format!(
+            "there is no file `{}`; --host, --port and --set are for definition files",
+            arguments.subject
+        ));
+        return Ok(Status::Misuse);
+    }
+    arguments.daemon.run(async |control| element(&control, arguments, &mut io::stdout().lock()).await)
+}
+
+async fn element(control: &Control, arguments: &Arguments, out: &mut impl Write) -> Result<(), Failed> {
+    let base = ["api", "v1", "elements", &arguments.subject];
+    let indices: Vec<u32> = match arguments.connection {
+        Some(index) => vec![index],
+        None => {
+            let element: serde_json::Value = control.get(&base, &[]).await?;
+            let connections = element["connections"].as_array().cloned().unwrap_or_default();
+            let links = connections.iter().filter(|connection| connection["kind"] == "websocket");
+            links.filter_map(|link| u32::try_from(link["index"].as_u64()?).ok()).collect()
+        }
+    };
+    for index in indices {
+        let number = index.to_string();
+        let path: Vec<&str> = base.into_iter().chain(["connections", &number, "explain"]).collect();
+        let explained: Explained = control.get(&path, &[]).await?;
+        let lines =
+            explained.lines.into_iter().map(|line| ExplainedLine { line: line.line, from: line.from });
+        print(out, index, &lines.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn file(arguments: &Arguments, path: &Path) -> io::Result<Status> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            complain(&format!("cannot read `{}`: {error}", path.display()));
+            return Ok(Status::Bad);
+        }
+    };
+    let (source, report) = match load::decode(&path.to_string_lossy(), bytes) {
+        Ok(source) => {
+            let (protocol, report) = load(&source);
+            if let Some(protocol) = protocol {
+                return explain_protocol(arguments, protocol);
+            }
+            (source, report)
+        }
+        Err(refused) => {
+            let mut report = language::diagnostic::Report::default();
+            report.push(refused.problem);
+            (refused.source, report)
+        }
+    };
+    render::print_report(&source, &report)?;
+    Ok(Status::Bad)
+}
+
+fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Result<Status> {
+    let mut ctx = Clock::start().context(0);
+    let mut engine = Engine::new(protocol.clone(), Options::default());
+    engine.start(&mut ctx, First::default());
+    for set in &arguments.sets {
+        let Some((name, value)) = set.split_once('=') else {
+            complain(&format!("`--set {set}` has no `=`: write PARAM=VALUE"));
+            return Ok(Status::Misuse);
+        };
+        let Some(param) = find(&protocol, name) else {
+            complain(&format!("the definition has no parameter `{name}`"));
+            return Ok(Status::Bad);
+        };
+        if let Err(rejected) = engine.set(&mut ctx, param, None, Value::text(value), Origin::User) {
+            complain(&format!("parameter `{name}` does not take this value: {rejected}"));
+            return Ok(Status::Bad);
+        }
+    }
+    let mut out = io::stdout().lock();
+    let (mut status, mut seen) = (Status::Good, 0);
+    for connection in (0..protocol.connections.len()).filter_map(ConnectionIx::new) {
+        let described = protocol.connection(connection);
+        let index = u32::try_from(connection.index()).unwrap_or(u32::MAX);
+        let wanted = arguments.connection.is_none_or(|wanted| wanted == index);
+        if !wanted || described.kind != ConnectionKind::WebSocket {
+            continue;
+        }
+        seen += 1;
+        let host = arguments.host.as_deref().or(described.defaults.host.as_deref());
+        let port = arguments.port.or(described.defaults.port);
+        match explain::lines(&mut ctx, engine.params(), connection, Address { host, port }) {
+            Ok(lines) => print(&mut out, index, &lines)?,
+            Err(reason) => {
+                writeln!(out, "connection {index}: nothing would be sent: {}", printable(&reason))?;
+                if host.is_none() {
+                    writeln!(out, "  help: give the address that the settings would: --host ws://10.4.2.8")?;
+                }
+                status = Status::Bad;
+            }
+        }
+    }
+    if seen == 0 {
+        complain("the definition has no such WebSocket connection");
+        status = Status::Bad;
+    }
+    Ok(status)
+}
+
+fn find(protocol: &Protocol, name: &str) -> Option<ParamIx> {
+    let by_id = name.trim().parse().ok().and_then(|id| protocol.param_by_id(ParamId(id)));
+    by_id.or_else(|| {
+        let entry = protocol.params_by_name(name.trim());
+        entry.write.or(entry.read)
+    })
+}
+
+/// The lines as sent, and beside each where it comes from.
+fn print(out: &mut impl Write, index: u32, lines: &[ExplainedLine]) -> io::Result<()> {
+    writeln!(out, "connection {index}:")?;
+    let shown: Vec<String> = lines.iter().map(|line| printable(&line.line)).collect();
+    let width = shown.iter().map(|line| line.chars().count()).max().unwrap_or_default().min(72);
+    for (line, shown) in lines.iter().zip(&shown) {
+        let gap = " ".repeat(width.saturating_sub(shown.chars().count()));
+        let from =
+            if line.from.is_empty() { String::new() } else { format!("{gap}  <- {}", printable(&line.from)) };
+        writeln!(out, "  {shown}{from}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Finds and reads the files of a command line; checks nothing in them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::language::diagnostic::{Code, Diagnostic};
+use crate::language::load::{self, Refused};
+use crate::language::source::{Source, Span};
+use crate::language::xml;
+
+/// How deep folders are walked; deeper ones are a loop or no place for definitions.
+const MAX_FOLDER_DEPTH: usize = 32;
+
+/// The files that a command line means.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Files to read, in the order of the command line, those of a folder sorted by name.
+    pub(super) files: Vec<PathBuf>,
+    /// How many files of folders were left out, since their names do not end in `.xml`.
+    pub(super) skipped: usize,
+    /// Folders that could not be listed, and why.
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Takes files as they are and walks folders for `*.xml`; hidden files and folders are left out.
+pub(super) fn find(paths: &[PathBuf]) -> Found {
+    let mut found = Found::default();
+    for path in paths {
+        if path.is_dir() {
+            walk(path, MAX_FOLDER_DEPTH, &mut BTreeSet::new(), &mut found);
+        } else {
+            found.files.push(path.clone());
+        }
+    }
+    found
+}
+
+/// `around` holds the real paths of the folders that the walk is in, so that a link back to one of them ends it.
+fn walk(folder: &Path, depth: usize, around: &mut BTreeSet<PathBuf>, found: &mut Found) {
+    let listed = fs::canonicalize(folder).and_then(|real| Ok((real, fs::read_dir(folder)?)));
+    let (real, entries) = match listed {
+        Ok(listed) => listed,
+        Err(error) => {
+            found.unreadable.push((folder.to_owned(), error));
+            return;
+        }
+    };
+    if depth == 0 || !around.insert(real.clone()) {
+        return;
+    }
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if hidden {
+            continue;
+        }
+        if path.is_dir() {
+            walk(&path, depth - 1, around, found);
+        } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
+            found.files.push(path);
+        } else {
+            found.skipped += 1;
+        }
+    }
+    around.remove(&real);
+}
+
+/// Reads a file as a source.
+///
+/// # Errors
+///
+/// If it cannot be read, is too large or not UTF-8.
+pub(super) fn read(path: &Path) -> Result<Source, Box<Refused>> {
+    let name = path.to_string_lossy();
+    let limit = u64::try_from(xml::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    // A pipe or device has no size beforehand, and a file may grow while it is read: the limit holds for what comes.
+    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        Ok(_) => load::decode(&name, bytes),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// The problem with a file or folder that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Box<Refused> {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    let message = format!("cannot read the file: {reason}");
+    Refused::without_text(
+        &path.to_string_lossy(),
+        Diagnostic::new(Code::Unreadable, Span::default(), message),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_walked_in_order_without_hidden_files_and_loops() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("b/c")).unwrap();
+        fs::create_dir_all(at(".git")).unwrap();
+        for name in ["b/c/2.XML", "a.xml", "z.txt", ".hidden.xml", ".git/x.xml", "b/1.xml"] {
+            fs::write(at(name), "").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.path(), at("b/loop")).unwrap();
+        let found = find(&[folder.path().to_owned(), at("z.txt")]);
+        let names: Vec<_> =
+            found.files.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
+        assert_eq!(names, ["a.xml", "b/1.xml", "b/c/2.XML", "z.txt"].map(Path::new));
+        assert_eq!((found.skipped, found.unreadable.len()), (1, 0));
+    }
+}

@@ -1,0 +1,229 @@
+//! `backshell run`: the daemon from settings to the last closed link; what it runs is in `daemon` and `api`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Status, complain, logging, render};
+use crate::daemon::fleet::{Fleet, Loaded, Trouble, load_settings};
+use crate::element::clock::Clock;
+use crate::element::driver::Services;
+use crate::element::gate::Gate;
+use crate::engine::link::budget::Limits;
+use crate::settings::{LogFormat, Settings};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::transport::dial::Environment;
+
+/// How many reloads wait; one that waits reads everything anew, so further ones add nothing.
+const RELOADS: usize = 1;
+
+/// Descriptors besides those of links: the store, watches, the API and its clients.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// What `run` is given.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Signals: SIGHUP reads settings and definitions anew; SIGTERM and SIGINT stop in order, a second one at once."
+)]
+pub(super) struct Arguments {
+    /// The settings file
+    #[arg(long, value_name = "FILE", default_value = "backshell.toml")]
+    config: PathBuf,
+
+    /// How log lines look; overrides `log.format`
+    #[arg(long, value_enum)]
+    log: Option<Format>,
+
+    /// What is logged, such as `debug` or `info,backshell::transport=debug`; overrides `log.level`
+    #[arg(long, value_name = "FILTER", env = "BACKSHELL_LOG")]
+    log_level: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
+    let loaded = match load_settings(&arguments.config) {
+        Ok(loaded) => loaded,
+        Err(trouble) => {
+            explain(&trouble, &arguments.config)?;
+            return Ok(Status::Bad);
+        }
+    };
+    let format = match arguments.log {
+        Some(Format::Human) => LogFormat::Human,
+        Some(Format::Json) => LogFormat::Json,
+        None => loaded.settings.log.format,
+    };
+    let level = arguments.log_level.as_deref().unwrap_or(&loaded.settings.log.level);
+    if let Err(error) = logging::start(format, level) {
+        complain(&format!("`{level}` is no log filter: {error}"));
+        return Ok(Status::Misuse);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let status = runtime.block_on(daemon(arguments.config.clone(), loaded));
+    // What hangs in a blocking call (a name service, a disk) must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    status
+}
+
+/// Prints why the settings cannot be used.
+fn explain(trouble: &Trouble, config: &Path) -> io::Result<()> {
+    match &trouble.report {
+        Some((source, report)) => render::print_report(source, report),
+        None => {
+            complain(&trouble.summary());
+            if !config.exists() {
+                use io::Write as _;
+                let mut out = anstream::stderr();
+                writeln!(
+                    out,
+                    "help: name the settings file with `--config FILE`, or run `backshell demo` to see one at work"
+                )?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
+    let settings = loaded.settings.clone();
+    let listener = match listen(settings.api.listen).await {
+        Ok(listener) => listener,
+        Err(message) => {
+            complain(&message);
+            return Ok(Status::Bad);
+        }
+    };
+    descriptors(&settings);
+    let clock = Clock::start();
+    let stop = CancellationToken::new();
+    // The store outlives the elements, so that their last values are saved.
+    let mut below = Tasks::new(&CancellationToken::new());
+    let store = Store::start(&mut below, &settings.data_dir, clock.wall(crate::element::clock::now()));
+    let limit = NonZeroU32::new;
+    let gate = Gate::new(Limits {
+        per_second: limit(settings.dial.per_second),
+        per_host_per_second: limit(settings.dial.per_host_per_second),
+    });
+    let granting = gate.clone();
+    below.spawn("dial budget", |stop| granting.run(stop));
+    let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };
+
+    let fleet = Fleet::start(config, loaded, services).await;
+    let mut above = Tasks::new(&CancellationToken::new());
+    let roster = fleet.roster();
+    tracing::info!(address = %listener.local_addr()?, elements = fleet.len(), "backshell is running");
+    above.spawn("api", |stop| async move {
+        if let Err(error) = crate::api::serve(listener, roster, stop).await {
+            tracing::error!(%error, "the API has ended");
+        }
+    });
+    let (reload, reloads) = mpsc::channel(RELOADS);
+    let stopping = stop.clone();
+    above.spawn("signals", |ended| async move {
+        tokio::select! {
+            () = ended.cancelled() => {}            // Cancel-safe: no state.
+            () = signals(reload, stopping) => {}    // Cancel-safe: a signal that came meanwhile has no one to tell.
+        }
+    });
+    notify_ready();
+
+    let aborted = fleet.run(reloads, stop, settings.grace).await;
+    let late = above.stop(Duration::from_secs(1)).await;
+    let unfinished = below.stop(Duration::from_secs(3)).await;
+    for task in aborted.iter().chain(&unfinished).chain(&late) {
+        tracing::warn!(%task, "did not end within its time; aborted");
+    }
+    tracing::info!("stopped");
+    Ok(Status::Good)
+}
+
+/// Binds the API before anything runs, so that a port in use is seen at once.
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = if error.kind() == io::ErrorKind::AddrInUse {
+            "; another program, perhaps another backshell, listens there: choose another `api.listen`"
+        } else {
+            ""
+        };
+        format!("the API cannot listen on {address}: {error}{advice}")
+    })
+}
+
+/// Raises the soft limit of open files and says if the hard one is too low.
+fn descriptors(settings: &Settings) {
+    let needed = settings.elements.len() as u64 * 2 + OTHER_DESCRIPTORS;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            limit,
+            needed,
+            elements = settings.elements.len(),
+            "the hard limit of open files is too low for these elements: raise it (`ulimit -Hn`, systemd: `LimitNOFILE=`)"
+        ),
+        Ok(limit) => tracing::debug!(limit, "limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+/// Tells systemd, if it started us (`Type=notify`).
+fn notify_ready() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd could not be told that the daemon is ready");
+    }
+}
+
+#[cfg(unix)]
+async fn signals(reload: mpsc::Sender<()>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let open = |kind| signal(kind).map_err(|error| tracing::error!(%error, "a signal cannot be watched"));
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
+        (open(SignalKind::hangup()), open(SignalKind::terminate()), open(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    loop {
+        let name = tokio::select! {
+            Some(()) = hangup.recv() => {    // Cancel-safe per docs on `recv()`.
+                tracing::info!("SIGHUP: reading settings and definitions anew");
+                // Full: one that waits will read everything.
+                let _ = reload.try_send(());
+                continue;
+            }
+            Some(()) = terminate.recv() => "SIGTERM", // Cancel-safe per docs on `recv()`.
+            Some(()) = interrupt.recv() => "SIGINT",  // Cancel-safe per docs on `recv()`.
+            else => return,
+        };
+        if stop.is_cancelled() {
+            tracing::warn!(signal = name, "second signal: ending at once");
+            std::process::exit(1);
+        }
+        tracing::info!(signal = name, "stopping; a second signal ends at once");
+        // Only systemd wants to know, and it sees the end anyway.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        stop.cancel();
+    }
+}
+
+#[cfg(not(unix))]
+async fn signals(_: mpsc::Sender<()>, stop: CancellationToken) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if stop.is_cancelled() {
+            std::process::exit(1);
+        }
+        stop.cancel();
+    }
+}

@@ -1,0 +1,186 @@
+//! Peers that we did not write, as child processes: sets their libraries up once, starts and ends them; tests nothing.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
+use std::time::Duration;
+
+/// How long a peer may take to say its port.
+const START: Duration = Duration::from_secs(30);
+
+/// Which library a peer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `websockets` of PyPI.
+    Python,
+    /// `ws` of npm.
+    Node,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Python => "websockets-15.0.1",
+            Self::Node => "ws-8.18.3",
+        }
+    }
+
+    fn install(self, folder: &Path) -> Command {
+        let mut command;
+        match self {
+            Self::Python => {
+                command = Command::new("python3");
+                command.args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-input",
+                    "--disable-pip-version-check",
+                ]);
+                command.args(["--timeout", "15", "--retries", "1", "--no-deps", "--upgrade", "--target"]);
+                command.arg(folder).arg("websockets==15.0.1");
+            }
+            Self::Node => {
+                command = Command::new("npm");
+                command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+                command.args(["--fetch-timeout=15000", "--fetch-retries=1", "--prefix"]);
+                command.arg(folder).arg("ws@8.18.3");
+            }
+        }
+        command
+    }
+
+    fn server(self, folder: &Path, port: u16, name: &str) -> Command {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+        let port = port.to_string();
+        let mut command;
+        match self {
+            Self::Python => {
+                command = Command::new("python3");
+                command.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
+                command.arg(scripts.join("server.py")).args([&port, name]);
+            }
+            Self::Node => {
+                command = Command::new("node");
+                command
+                    .arg(scripts.join("server.mjs"))
+                    .arg(folder.join("node_modules/ws"))
+                    .args([&port, name]);
+            }
+        }
+        command
+    }
+}
+
+/// The folder with a library, set up at the first call: by one thread of one process, whoever else asks waits.
+fn library(kind: Kind) -> Result<PathBuf, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let cell = match kind {
+        Kind::Python => &PYTHON,
+        Kind::Node => &NODE,
+    };
+    cell.get_or_init(|| set_up(kind)).clone()
+}
+
+fn set_up(kind: Kind) -> Result<PathBuf, String> {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
+    let folder = peers.join(kind.name());
+    let done = folder.join("complete");
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let lock = File::create(peers.join(format!("{}.lock", kind.name()))).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    if done.exists() {
+        return Ok(folder);
+    }
+    let output = kind.install(&folder).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{} cannot be installed: {error}", kind.name()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        return Err(format!("{} cannot be installed: {line}", kind.name()));
+    }
+    File::create(done).map_err(failed)?;
+    Ok(folder)
+}
+
+/// A running peer; ends when it is dropped, and by itself when this process ends, because its stdin closes then.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) kind: Kind,
+    pub(super) port: u16,
+    child: Child,
+}
+
+impl Peer {
+    /// Starts a peer on a port, 0 for any; `name` is what it calls itself.
+    pub(super) fn start(kind: Kind, port: u16, name: &str) -> Result<Self, String> {
+        let folder = library(kind)?;
+        let log = File::create(folder.with_extension("log")).map_err(|error| error.to_string())?;
+        let mut command = kind.server(&folder, port, name);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().map_err(|error| format!("{kind:?} cannot be started: {error}"))?;
+        let stdout = child.stdout.take().unwrap();
+        let (port_in, port) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout).read_line(&mut line);
+            // Nobody may wait any more.
+            let _ = port_in.send(read.ok().and_then(|_| line.trim().parse().ok()));
+        });
+        let mut peer = Self { kind, port: 0, child };
+        match port.recv_timeout(START) {
+            Ok(Some(port)) => peer.port = port,
+            // A library that is there and a script that does not run: that is no reason to skip.
+            answer => panic!("the {kind:?} peer said no port ({answer:?}), see target/peers/*.log"),
+        }
+        Ok(peer)
+    }
+
+    pub(super) fn url(&self, target: &str) -> String {
+        format!("ws://127.0.0.1:{}{target}", self.port)
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The peer of a kind that all tests share while any of them runs.
+pub(super) fn shared(kind: Kind) -> Option<Arc<Peer>> {
+    static PYTHON: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
+    static NODE: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
+    let slot = match kind {
+        Kind::Python => &PYTHON,
+        Kind::Node => &NODE,
+    };
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(peer) = slot.upgrade() {
+        return Some(peer);
+    }
+    let peer = Arc::new(or_skipped(Peer::start(kind, 0, "shared"))?);
+    *slot = Arc::downgrade(&peer);
+    Some(peer)
+}
+
+/// Says that a test is skipped where a peer cannot be had; a failure where `CI` is set.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
+pub(super) fn or_skipped<T>(had: Result<T, String>) -> Option<T> {
+    match had {
+        Ok(had) => Some(had),
+        Err(reason) if std::env::var_os("CI").is_some() => panic!("CI must have the peers: {reason}"),
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            None
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 mod check;
 mod conformance;
+mod daemon;
 mod demo;
 mod generated;
 mod interop;

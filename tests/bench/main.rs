@@ -6,13 +6,33 @@
 
 mod check;
 mod codec;
+mod element;
+mod elements;
+mod moves;
+mod peer;
+mod receive;
+mod storm;
 mod wire;
 
+const BENCHES: [(&str, fn()); 10] = [
+    ("check", check::run),
+    ("codec", codec::run),
+    ("wire", wire::receive),
+    ("idle", wire::idle),
+    ("receive", receive::plain),
+    ("deflate", receive::deflated),
+    ("elements", elements::run),
+    ("moves", moves::run),
+    ("storm", storm::run),
+    ("hammer", storm::hammer),
+];
+
 fn main() {
+    if peer::is_peer() {
+        return;
+    }
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
-    let benches: [(&str, fn()); 4] =
-        [("check", check::run), ("codec", codec::run), ("wire", wire::receive), ("idle", wire::idle)];
-    for (name, run) in benches {
+    for (name, run) in BENCHES {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             println!("== {name}");
             run();

@@ -33,7 +33,7 @@ fn serve(frames: Vec<u8>, copies: usize) -> tokio::net::TcpStream {
     tokio::net::TcpStream::from_std(socket).expect("in a runtime")
 }
 
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match u8::try_from(payload.len()) {
         Ok(short) if short < 126 => frame.push(short),
@@ -97,11 +97,11 @@ async fn through_tungstenite(io: tokio::net::TcpStream, count: usize) -> Duratio
     start.elapsed()
 }
 
-fn per_second(count: usize, elapsed: Duration) -> f64 {
+pub(crate) fn per_second(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
@@ -151,7 +151,7 @@ fn deflated(runtime: &tokio::runtime::Runtime) {
     );
 }
 
-fn deflate(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn deflate(payload: &[u8]) -> Vec<u8> {
     let mut deflater = Compress::new(Compression::default(), false);
     let mut output = Vec::with_capacity(payload.len() + 100);
     deflater.compress_vec(payload, &mut output, FlushCompress::Sync).expect("compresses");
@@ -159,7 +159,7 @@ fn deflate(payload: &[u8]) -> Vec<u8> {
     output
 }
 
-fn inflate_all(payloads: &[Vec<u8>], copies: usize) -> Duration {
+pub(crate) fn inflate_all(payloads: &[Vec<u8>], copies: usize) -> Duration {
     let mut inflater = Decompress::new(false);
     let mut output = Vec::with_capacity(4096);
     let start = Instant::now();
@@ -241,7 +241,7 @@ async fn idle_links(count: usize, deflate_agreed: Option<Agreed>) -> f64 {
     (after - before) as f64 / count as f64
 }
 
-fn resident_kib() -> u64 {
+pub(crate) fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")

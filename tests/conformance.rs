@@ -11,6 +11,7 @@
 //! | `set 58 "x"`, `set 1002[key] 5` | a user sets a parameter, or a cell |
 //! | `script 58 "x"`, `engine 58 "x"` | the same by a script, by the engine |
 //! | `add 1000 1001="a" 1002=5`, `row 1000[key] 1002=5`, `delete 1000[key]` | a user changes rows |
+//! | `fill 1000 1001="a" 1002=5 \| 1001="b"` | a user replaces all rows |
 //! | `link 0 ready` | also `moved`, `swapped`, `down`, `rejected`, `closed`; then the peer's address |
 //! | `message 0 TEXT`, `binary 0 0x01ff` | the peer sends a message |
 //! | `advance 5s`, `advance 20ms` | time passes |
@@ -28,7 +29,7 @@ use backshell::engine::logic::link::LinkChange;
 use backshell::engine::logic::{Engine, First, Options, TableEdit};
 use backshell::engine::param::change::{Changed, Save, Shown};
 use backshell::engine::param::startup::{Fingerprint, Provenance, Setting, Stored};
-use backshell::engine::param::{Cells, Origin};
+use backshell::engine::param::{Cells, Fill, Origin};
 use backshell::language::load;
 use backshell::language::model::Protocol;
 use backshell::language::model::id::{ConnectionIx, ParamId, ParamIx, TableIx};
@@ -72,6 +73,7 @@ impl Case {
             "script" => self.set(rest, Origin::Script),
             "engine" => self.set(rest, Origin::Engine),
             "add" | "row" | "delete" => self.edit(word, rest),
+            "fill" => self.fill(rest),
             "link" => self.link(rest),
             "message" | "binary" => self.message(word, rest),
             "advance" => self.advance(duration(rest)),
@@ -116,7 +118,28 @@ impl Case {
         let (param, row) = self.place(place);
         let table = self.table(param);
         let key: Arc<str> = row.unwrap_or_default().into();
-        let protocol = self.engine.protocol().clone();
+        let cells = self.cells(table, written);
+        let edit = match word {
+            "add" => TableEdit::AddRow { cells },
+            "row" => TableEdit::SetRow { key, cells },
+            _ => TableEdit::DeleteRow { key },
+        };
+        let outcome = self.engine.edit(&mut self.ctx, table, edit, Origin::User);
+        self.refused(outcome.err());
+    }
+
+    fn fill(&mut self, rest: &str) {
+        let (place, written) = rest.split_once(' ').unwrap_or((rest, ""));
+        let table = self.table(self.place(place).0);
+        let rows = written.split(" | ").map(|row| self.cells(table, row)).collect();
+        let edit = TableEdit::Fill { rows, mode: Fill::Replace };
+        let outcome = self.engine.edit(&mut self.ctx, table, edit, Origin::User);
+        self.refused(outcome.err());
+    }
+
+    /// `1001="a" 1002=5`: by position, none where nothing is given.
+    fn cells(&self, table: TableIx, written: &str) -> Cells {
+        let protocol = self.engine.protocol();
         let columns = &protocol.table(table).columns;
         let mut cells: Cells = vec![None; columns.len()];
         for cell in written.split_whitespace() {
@@ -125,13 +148,7 @@ impl Case {
             let at = columns.iter().position(|column| protocol.param(column.param).id == id);
             cells[at.expect("the table has the column")] = Some(value_of(value));
         }
-        let edit = match word {
-            "add" => TableEdit::AddRow { cells },
-            "row" => TableEdit::SetRow { key, cells },
-            _ => TableEdit::DeleteRow { key },
-        };
-        let outcome = self.engine.edit(&mut self.ctx, table, edit, Origin::User);
-        self.refused(outcome.err());
+        cells
     }
 
     fn refused(&mut self, why: Option<impl std::fmt::Display>) {

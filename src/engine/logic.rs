@@ -237,9 +237,15 @@ impl Follow {
 
     fn of(protocol: &Protocol, param: ParamIx) -> Self {
         let item = Item::Param(param);
+        // A row that is set fires the triggers of its columns too.
+        let table = protocol.tables.iter().find(|table| table.param == param);
+        let has_columns = table.is_some_and(|table| {
+            let mut columns = table.columns.iter().map(|column| Item::Param(column.param));
+            columns.any(|column| !protocol.triggers_on(column, Time::Change).is_empty())
+        });
         let flag = |is: bool, flag: u8| if is { flag } else { 0 };
         Self(
-            flag(!protocol.triggers_on(item, Time::Change).is_empty(), Self::CHANGE)
+            flag(has_columns || !protocol.triggers_on(item, Time::Change).is_empty(), Self::CHANGE)
                 | flag(
                     !protocol.triggers_on(item, Time::ChangeAfterResponse).is_empty(),
                     Self::AFTER_RESPONSE,

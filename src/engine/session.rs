@@ -22,6 +22,9 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// Tries after the first; the definition's `Retries` if none.
     pub retries: Option<u32>,
+    /// How long the element may get no answer before it is in timeout; counts for the main connection. The definition's
+    /// `TimeoutTimeElement` if none.
+    pub element_timeout: Option<Duration>,
 }
 
 /// A pair that a group is running.

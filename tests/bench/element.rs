@@ -106,10 +106,8 @@ pub(crate) fn services(limits: Limits, tasks: &mut Tasks) -> Services {
     let gate = Gate::new(limits);
     let run = gate.clone();
     tasks.spawn("gate", |stop| run.run(stop));
-    let dials = Environment {
-        connector: Arc::new(Network::default()),
-        system_proxy: proxy::System::read(|_| None),
-    };
+    let dials =
+        Environment { connector: Arc::new(Network::default()), system_proxy: proxy::System::read(|_| None) };
     Services { gate, store: None, dials, clock: Clock::start() }
 }
 
@@ -130,9 +128,11 @@ pub(crate) fn link(handle: &Handle) -> LinkStatus {
 pub(crate) async fn ready(handle: &Handle, after: u64) -> u64 {
     let mut status = handle.watch_status();
     loop {
-        let found = status.borrow_and_update().connections.first().and_then(|connection| {
-            connection.link.as_ref().map(|link| (link.state, link.epoch))
-        });
+        let found = status
+            .borrow_and_update()
+            .connections
+            .first()
+            .and_then(|connection| connection.link.as_ref().map(|link| (link.state, link.epoch)));
         match found {
             Some(("ready", epoch)) if epoch > after => return epoch,
             _ => {}

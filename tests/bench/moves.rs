@@ -60,11 +60,8 @@ async fn moves() {
     let mut tasks = Tasks::new(&CancellationToken::new());
     let services = element::services(element::UNLIMITED, &mut tasks);
     let stop = CancellationToken::new();
-    let reconnect = format!(
-        "window_ms = {}\nclose_timeout_ms = {}",
-        WINDOW.as_millis(),
-        CLOSE_TIMEOUT.as_millis()
-    );
+    let reconnect =
+        format!("window_ms = {}\nclose_timeout_ms = {}", WINDOW.as_millis(), CLOSE_TIMEOUT.as_millis());
     let spec = element::spec("bench", &protocol, peer.address, &reconnect);
     let handle = driver::start(spec, services, &mut tasks, stop.clone());
     let mut epoch = element::ready(&handle, 0).await;
@@ -98,7 +95,11 @@ async fn moves() {
         // A timer is due at the end of its millisecond.
         if added <= CLOSE_TIMEOUT + Duration::from_millis(2) { "met" } else { "NOT met" },
     );
-    assert_eq!(element::link(&handle).counters.opened, 1 + (MOVES + 2 * DEAD_MOVES) as u64, "one link a move");
+    assert_eq!(
+        element::link(&handle).counters.opened,
+        1 + (MOVES + 2 * DEAD_MOVES) as u64,
+        "one link a move"
+    );
     stop.cancel();
     tasks.stop(Duration::from_secs(5)).await;
 }

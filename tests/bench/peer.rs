@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::wire;
 
 /// What the peer says to a health command.
-const HEALTH: &[u8] = br#"{"message_type":"health","timing":{"origin_timestamp":"1:0","creation_timestamp":"1:0"}}"#;
+const HEALTH: &[u8] =
+    br#"{"message_type":"health","timing":{"origin_timestamp":"1:0","creation_timestamp":"1:0"}}"#;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 8_192;
@@ -60,7 +61,8 @@ impl Peer {
         let (address_in, address) = std::sync::mpsc::channel();
         let theirs = seen.clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = listen();
                 address_in.send(listener.local_addr().expect("bound")).expect("somebody waits");
@@ -159,7 +161,8 @@ pub(crate) fn answer(head: &str, extensions: Option<&str>) -> String {
     let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
     let accept = BASE64_STANDARD.encode(digest.as_ref());
-    let extensions = extensions.map(|text| format!("Sec-WebSocket-Extensions: {text}\r\n")).unwrap_or_default();
+    let extensions =
+        extensions.map(|text| format!("Sec-WebSocket-Extensions: {text}\r\n")).unwrap_or_default();
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{extensions}\r\n"
@@ -235,7 +238,9 @@ impl Process {
     /// When connections came, since the last drop.
     pub(crate) fn returns(&mut self) -> Vec<Duration> {
         let line = self.ask("returns");
-        line.split_whitespace().map(|micros| Duration::from_micros(micros.parse().expect("a number"))).collect()
+        line.split_whitespace()
+            .map(|micros| Duration::from_micros(micros.parse().expect("a number")))
+            .collect()
     }
 
     fn ask(&mut self, order: &str) -> String {

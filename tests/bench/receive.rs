@@ -150,7 +150,8 @@ fn report(what: &str, ours: &[f64], rival_name: &str, rival: &[f64], target: f64
 pub(crate) fn plain() {
     let runtime = runtime();
     for (length, copies) in [(100, 5_000), (1024, 3_000)] {
-        let frames = (0..DISTINCT).flat_map(|index| wire::frame(0x81, &state(length, index, index * 7 % 1_000)));
+        let frames =
+            (0..DISTINCT).flat_map(|index| wire::frame(0x81, &state(length, index, index * 7 % 1_000)));
         let stream = Stream {
             frames: frames.collect(),
             copies,
@@ -159,7 +160,10 @@ pub(crate) fn plain() {
         };
         let (mut ours, mut rival) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            rival.push(wire::per_second(stream.count(), runtime.block_on(through_tungstenite(stream.clone()))));
+            rival.push(wire::per_second(
+                stream.count(),
+                runtime.block_on(through_tungstenite(stream.clone())),
+            ));
             ours.push(wire::per_second(stream.count(), runtime.block_on(through_element(stream.clone()))));
         }
         report(&format!("{length} B"), &ours, "bare tokio-tungstenite", &rival, 0.1);

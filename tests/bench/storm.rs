@@ -140,7 +140,10 @@ async fn hammered() {
     tokio::time::sleep_until(end.into()).await;
     for (name, peer, _) in &peers {
         let dials = peer.accepted().len();
-        println!("a peer that {name}: {dials} dials in {seconds} s, target {MOST}: {}", verdict(dials <= MOST));
+        println!(
+            "a peer that {name}: {dials} dials in {seconds} s, target {MOST}: {}",
+            verdict(dials <= MOST)
+        );
     }
     stop.cancel();
     tasks.stop(Duration::from_secs(5)).await;

@@ -35,8 +35,11 @@ const ANOTHER: Fingerprint = [0; 16];
 impl Driver {
     pub(super) fn new(spec: Arc<Spec>, services: Services, requests: mpsc::Receiver<Request>) -> Self {
         let ctx = services.clock.context(rand::rng().random());
-        let overrides =
-            |spec: &ConnectionSpec| Overrides { timeout: Some(spec.timeout), retries: Some(spec.retries) };
+        let overrides = |spec: &ConnectionSpec| Overrides {
+            timeout: Some(spec.timeout),
+            retries: Some(spec.retries),
+            element_timeout: Some(spec.element_timeout),
+        };
         let mut options =
             Options { connections: spec.connections.iter().map(overrides).collect(), ..Options::default() };
         options.messages.tai_offset = i64::try_from(spec.tai_offset.as_secs()).unwrap_or(0);

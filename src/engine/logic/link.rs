@@ -171,6 +171,7 @@ impl Engine {
     fn timeout_at(&self) -> Option<Instant> {
         let main = self.protocol.connections.first()?;
         let since = self.links.iter().filter_map(|link| link.failing).map(|failing| failing.since).min()?;
-        Some(since + main.defaults.element_timeout)
+        let settings = self.options.connections.first().and_then(|settings| settings.element_timeout);
+        Some(since + settings.unwrap_or(main.defaults.element_timeout))
     }
 }

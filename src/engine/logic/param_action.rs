@@ -113,14 +113,9 @@ impl Engine {
                     None => self.report_operand(ctx, action, "a number of bytes"),
                 }
             }
-            // Scripts are not run yet, and `run actions` runs nothing else; alarms, which `normalize` is for, are not either.
-            ParamOp::RunActions | ParamOp::Normalize(_) => {}
-            ParamOp::SetInfo(_) => {
-                let site = Site::Action(action);
-                self.report(ctx.now, Severity::Warning, Code::NotRun, &[site], |protocol| {
-                    format!("{} is not run: `set info` is not supported yet", site.describe(protocol))
-                });
-            }
+            ParamOp::RunActions => self.report_not_run(ctx, action, "run actions"),
+            ParamOp::Normalize(_) => self.report_not_run(ctx, action, "normalize"),
+            ParamOp::SetInfo(_) => self.report_not_run(ctx, action, "set info"),
             ParamOp::Append(_)
             | ParamOp::AppendData(_)
             | ParamOp::Copy(_)
@@ -133,6 +128,14 @@ impl Engine {
             | ParamOp::ReplaceData(_)
             | ParamOp::Reverse(_) => {}
         }
+    }
+
+    /// Says of an action that has no effect yet: there are no scripts and no alarms that it could be about.
+    fn report_not_run(&mut self, ctx: &Context, action: ActionIx, what: &str) {
+        let site = Site::Action(action);
+        self.report(ctx.now, Severity::Note, Code::NotRun, &[site], |protocol| {
+            format!("{} is not run: `{what}` is not supported yet", site.describe(protocol))
+        });
     }
 
     /// The event of a value that stays what it is; of the cell, if the parameter is a column and there is a row.

@@ -7,11 +7,12 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::stack::{self, Branch, Fired, Frame, Phase, Via};
 use crate::engine::logic::timer::Clock;
 use crate::engine::logic::{Engine, Follow, MAX_DEPTH};
-use crate::engine::param::change::{Event, Place};
+use crate::engine::param::change::{Event, Place, RowChange};
 use crate::engine::param::{Origin, Outcome};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ParamIx, TriggerIx};
 use crate::language::model::logic::{Item, Step, Time};
+use crate::language::model::param::Column;
 use crate::value::Context;
 
 impl Engine {
@@ -136,7 +137,10 @@ impl Engine {
                     time: Time::Change,
                     next: 0,
                 });
+                let columns = self.columns_set(&event);
                 self.stack.push(Frame::Change { event, via, phase: Phase::AfterResponse });
+                // The first column's triggers have to be on top, below those of the table.
+                columns.into_iter().rev().for_each(|fired| self.fire_for(fired, Time::Change));
                 fire.into_iter().for_each(|frame| self.stack.push(frame));
             }
             Phase::AfterResponse => {
@@ -158,6 +162,23 @@ impl Engine {
             }
             Phase::Feed => self.feed(&event),
         }
+    }
+
+    /// The columns with triggers whose cells an event about a row has changed, by position.
+    fn columns_set(&self, event: &Event) -> Vec<Fired> {
+        let Place::Row { table, key, what: RowChange::Added | RowChange::Set, old } = &event.place else {
+            return Vec::new();
+        };
+        let columns = self.protocol.table(*table).columns.iter().enumerate();
+        let changed = columns.filter(|(at, column)| {
+            let now = self.params.get_in(column.param, Some(key));
+            let before = old.as_ref().and_then(|cells| cells.get(*at));
+            before.map_or(!now.is_empty(), |before| before != now)
+                && !self.protocol.triggers_on(Item::Param(column.param), Time::Change).is_empty()
+        });
+        let fired =
+            |(_, column): (_, &Column)| Fired { item: Item::Param(column.param), row: Some(Arc::clone(key)) };
+        changed.map(fired).collect()
     }
 
     /// Tells the links and the store.

@@ -97,14 +97,14 @@ fn each_failed_try_is_a_timeout_and_the_last_one_the_end() {
         (
             None,
             None,
-            Overrides { timeout: Some(Duration::from_millis(200)), retries: Some(1) },
+            Overrides { timeout: Some(Duration::from_millis(200)), retries: Some(1), ..Overrides::default() },
             &["0:0:ask", "200:0:ask"],
             "bttTa",
         ),
         (
             Some(2),
             Some(50),
-            Overrides { timeout: Some(Duration::from_millis(200)), retries: Some(1) },
+            Overrides { timeout: Some(Duration::from_millis(200)), retries: Some(1), ..Overrides::default() },
             &["0:0:ask", "50:0:ask", "100:0:ask"],
             "btttTa",
         ),

@@ -1,7 +1,7 @@
 //! Definitions run through the pure engine in simulated time, as data: `tests/conformance/<case>/`; opens no socket.
 //!
 //! A case is `protocol.xml` (or a line `protocol PATH` in the steps, from the root of the tree), `steps.txt` and
-//! `expected.txt`. `UPDATE_GOLDEN=1` rewrites what is expected; look at the difference by hand.
+//! `expected.txt`. A line `element timeout 3s` is the setting of all connections. `UPDATE_GOLDEN=1` rewrites what is expected; look at the difference by hand.
 //!
 //! | step | what happens |
 //! |---|---|
@@ -30,6 +30,7 @@ use backshell::engine::logic::{Engine, First, Options, TableEdit};
 use backshell::engine::param::change::{Changed, Save, Shown};
 use backshell::engine::param::startup::{Fingerprint, Provenance, Setting, Stored};
 use backshell::engine::param::{Cells, Fill, Origin};
+use backshell::engine::session::Overrides;
 use backshell::language::load;
 use backshell::language::model::Protocol;
 use backshell::language::model::id::{ConnectionIx, ParamId, ParamIx, TableIx};
@@ -53,10 +54,10 @@ struct Case {
 }
 
 impl Case {
-    fn new(protocol: Arc<Protocol>) -> Self {
+    fn new(protocol: Arc<Protocol>, options: Options) -> Self {
         let began = Instant::now();
         let ctx = Context::new(began, Wall(1_700_000_000_000_000_000), 7);
-        let engine = Engine::new(protocol, Options::default());
+        let engine = Engine::new(protocol, options);
         Self { engine, ctx, began, first: Some(First::default()), out: String::new() }
     }
 
@@ -342,8 +343,13 @@ fn run(folder: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let elsewhere = steps.lines().find_map(|line| line.strip_prefix("protocol "));
     let path = elsewhere.map_or_else(|| folder.join("protocol.xml"), |path| root.join(path));
-    let mut case = Case::new(protocol(&path));
-    for line in steps.lines().filter(|line| !line.starts_with("protocol ") && !line.trim().is_empty()) {
+    let protocol = protocol(&path);
+    let limit = steps.lines().find_map(|line| line.strip_prefix("element timeout "));
+    let settings = Overrides { element_timeout: limit.map(duration), ..Overrides::default() };
+    let connections = protocol.connections.iter().map(|_| settings).collect();
+    let mut case = Case::new(protocol, Options { connections, ..Options::default() });
+    let is_setting = |line: &str| line.starts_with("protocol ") || line.starts_with("element timeout ");
+    for line in steps.lines().filter(|line| !is_setting(line) && !line.trim().is_empty()) {
         match line.strip_prefix('#') {
             Some(_) => {
                 let _ = writeln!(case.out, "{line}");

@@ -24,12 +24,15 @@ mod group;
 pub mod link;
 mod lock;
 mod octets;
+mod pair;
 mod param_action;
 mod queue;
 mod receive;
+mod report;
 mod run;
 mod schedule;
 mod stack;
+mod state;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -41,19 +44,20 @@ use std::time::{Duration, Instant};
 use crate::engine::codec::layout::Layouts;
 use crate::engine::codec::message::Message;
 use crate::engine::codec::{self, Set};
-use crate::engine::logic::effect::{Code, Counters, Effect, Report, Severity, Site, Throttle};
+use crate::engine::logic::effect::{Counters, Effect, Throttle};
 use crate::engine::logic::link::Link;
 use crate::engine::logic::lock::Lock;
-use crate::engine::logic::queue::Queue;
 use crate::engine::logic::receive::Heard;
+use crate::engine::logic::report::dropped;
 use crate::engine::logic::stack::Stack;
+use crate::engine::logic::state::{Chain, Follow, Hold, Lane, Made, PairSettings};
 use crate::engine::logic::timer::Clock;
 use crate::engine::param::change::{Event, Save};
 use crate::engine::param::startup::{self, Setting, Stored};
 use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
 use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
-use crate::language::model::id::{CommandIx, PairIx, ParamIx, ResponseIx, TableIx, TimerIx};
+use crate::language::model::id::{PairIx, ParamIx, ResponseIx, TableIx};
 use crate::language::model::logic::{Item, Time};
 use crate::value::{Context, Value};
 
@@ -134,57 +138,6 @@ pub enum Life {
     Stopping,
 }
 
-/// A queue with the chain of events of one of its items that is held up by `sleep` or `lock`.
-#[derive(Debug, Default)]
-struct Lane {
-    queue: Queue,
-    held: Option<Held>,
-}
-
-/// A chain of events that goes on later.
-#[derive(Debug)]
-struct Held {
-    stack: Stack,
-    /// The time, or none for the lock.
-    until: Option<Instant>,
-}
-
-/// Why the present chain of events cannot go on now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
-    /// `sleep`.
-    Until(Instant),
-    /// `lock`, while another queue has it.
-    Lock,
-}
-
-/// Who runs the present chain of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chain {
-    /// An input; an answer belongs to the queue whose pair waited for it.
-    Input(Option<u16>),
-    /// An item of a queue's running group: the chain can be held up.
-    Queue(u16),
-}
-
-/// A message that was made of a command and may still be changed by actions.
-#[derive(Debug)]
-struct Made {
-    command: CommandIx,
-    message: codec::command::Outgoing,
-    /// By the action `make`.
-    explicit: bool,
-    /// Changed by `replace data` or `stuffing`.
-    edited: bool,
-}
-
-/// What actions have set for a pair.
-#[derive(Clone, Copy, Debug, Default)]
-struct PairSettings {
-    timeout: Option<Duration>,
-    next: Option<Duration>,
-}
-
 /// The engine of one element.
 #[derive(Debug)]
 pub struct Engine {
@@ -224,44 +177,6 @@ pub struct Engine {
     counters: Counters,
     throttle: Throttle,
     spare: Vec<Event>,
-}
-
-/// What a change of a parameter causes besides telling those who watch.
-#[derive(Clone, Copy, Debug, Default)]
-struct Follow(u8);
-
-impl Follow {
-    const CHANGE: u8 = 1;
-    const AFTER_RESPONSE: u8 = 2;
-    const SETTER: u8 = 4;
-
-    fn of(protocol: &Protocol, param: ParamIx) -> Self {
-        let item = Item::Param(param);
-        // A row that is set fires the triggers of its columns too.
-        let table = protocol.tables.iter().find(|table| table.param == param);
-        let has_columns = table.is_some_and(|table| {
-            let mut columns = table.columns.iter().map(|column| Item::Param(column.param));
-            columns.any(|column| !protocol.triggers_on(column, Time::Change).is_empty())
-        });
-        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-        Self(
-            flag(has_columns || !protocol.triggers_on(item, Time::Change).is_empty(), Self::CHANGE)
-                | flag(
-                    !protocol.triggers_on(item, Time::ChangeAfterResponse).is_empty(),
-                    Self::AFTER_RESPONSE,
-                )
-                | flag(protocol.param(param).setter.is_some(), Self::SETTER),
-        )
-    }
-
-    fn has(self, flag: u8) -> bool {
-        self.0 & flag != 0
-    }
-
-    /// Whether nothing but the links, the store and those who watch hears of it.
-    fn is_none(self) -> bool {
-        self.0 == 0
-    }
 }
 
 impl Engine {
@@ -523,50 +438,5 @@ impl Engine {
         for (table, rows) in first.rows {
             let _quiet_at_the_start = self.params.fill(table, rows, Fill::Replace, Origin::Startup);
         }
-    }
-
-    /// Reports something, unless the same was reported a short time ago.
-    fn report(
-        &mut self,
-        now: Instant,
-        severity: Severity,
-        code: Code,
-        sites: &[Site],
-        text: impl FnOnce(&Protocol) -> String,
-    ) {
-        if let Some(suppressed) = self.throttle.pass(now, code, sites.first().copied()) {
-            let text = text(&self.protocol);
-            let sites = sites.to_vec();
-            self.effects.push(Effect::Report(Report { severity, code, text, sites, suppressed }));
-        }
-    }
-
-    fn report_dropped(&mut self, now: Instant, param: ParamIx, rejected: &Rejected) {
-        let site = Site::Item(Item::Param(param));
-        if let Some(suppressed) = self.throttle.pass(now, Code::Dropped, Some(site)) {
-            let report = Report { suppressed, ..dropped(&self.protocol, param, rejected) };
-            self.effects.push(Effect::Report(report));
-        }
-    }
-
-    fn report_cut_period(&mut self, ctx: &Context, timer: TimerIx) {
-        let site = Site::Item(Item::Timer(timer));
-        self.report(ctx.now, Severity::Warning, Code::PeriodCut, &[site], |protocol| {
-            format!("{} has a period of more than 24 days, which is cut to that", site.describe(protocol))
-        });
-    }
-}
-
-/// A value that a parameter did not take.
-fn dropped(protocol: &Protocol, param: ParamIx, rejected: &Rejected) -> Report {
-    let site = Site::Item(Item::Param(param));
-    // The value itself may be a secret.
-    let why = if protocol.param(param).secret { "does not fit".to_owned() } else { rejected.to_string() };
-    Report {
-        severity: Severity::Warning,
-        code: Code::Dropped,
-        text: format!("a value for {} was dropped: {why}", site.describe(protocol)),
-        sites: vec![site],
-        suppressed: 0,
     }
 }

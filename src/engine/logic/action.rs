@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use crate::engine::codec::command::Outgoing;
 use crate::engine::codec::{Set, command, condition, response};
+use crate::engine::logic::Engine;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::lock::Priority;
 use crate::engine::logic::octets;
 use crate::engine::logic::schedule::millis;
 use crate::engine::logic::stack::{Fired, Frame};
+use crate::engine::logic::state::{Chain, Hold, Made, PairSettings};
 use crate::engine::logic::timer::MAX_PERIOD;
-use crate::engine::logic::{Chain, Engine, Hold, Made, PairSettings};
 use crate::engine::param::Origin;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ActionIx, CommandIx, PairIx, ParamId, ParamIx, ResponseIx};

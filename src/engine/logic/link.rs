@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use crate::engine::logic::Engine;
 use crate::engine::logic::effect::Effect;
-use crate::engine::logic::{Chain, Engine};
+use crate::engine::logic::state::Chain;
 use crate::engine::param::Origin;
 use crate::engine::session;
 use crate::language::model::id::{ConnectionIx, ParamIx};

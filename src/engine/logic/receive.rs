@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::engine::codec::message::Message;
 use crate::engine::codec::response::{self, Fit, Reading};
+use crate::engine::logic::Engine;
 use crate::engine::logic::effect::{Code, Severity, Site};
 use crate::engine::logic::queue::Phase;
 use crate::engine::logic::stack::Frame;
-use crate::engine::logic::{Chain, Engine};
+use crate::engine::logic::state::Chain;
 use crate::engine::param::Rejected;
 use crate::engine::session::{self, Received};
 use crate::language::model::Protocol;

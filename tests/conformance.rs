@@ -96,12 +96,11 @@ impl Case {
     fn before_start(&mut self, word: &str, rest: &str) {
         let (place, value) = rest.split_once(' ').expect("a parameter and a value");
         let (param, _) = self.place(place);
-        let value = Some(value_of(value));
+        let value = value_of(value);
         let first = self.first.as_mut().expect("before the start");
         if word == "saved" {
-            first.stored.push((param, Stored { value, ..Stored::default() }));
+            first.stored.push((param, Stored { value: Some(value), ..Stored::default() }));
         } else {
-            let value = value.expect("a value");
             let setting = Setting { value, source: Provenance::Literal, fingerprint: Fingerprint::default() };
             first.settings.push((param, setting));
         }

@@ -91,7 +91,8 @@ impl Clock {
     /// One more cycle: now, or when the groups of the present one have finished; the beat stays as it is.
     pub(super) fn cycle_soon(&mut self, now: Instant) {
         if self.outstanding == 0 {
-            self.extra = Some(now);
+            // A timer whose own triggers ask for one more cycle must not take a whole processor.
+            self.extra = Some(self.earliest(now));
         } else {
             self.again = true;
         }
@@ -100,6 +101,9 @@ impl Clock {
     /// Whether a cycle is due; if so, the next one is set and the number of cycles that were missed is added to `missed`.
     pub(super) fn due(&mut self, now: Instant, missed: &mut u64) -> bool {
         let extra = self.extra.take_if(|at| *at <= now).is_some();
+        if extra {
+            self.began = Some(now);
+        }
         let State::Until(at) = self.state else { return extra };
         if at > now {
             return extra;
@@ -126,13 +130,16 @@ impl Clock {
     /// The last group of the cycle has finished.
     pub(super) fn cycle_ended(&mut self, now: Instant) {
         if std::mem::take(&mut self.again) {
-            let earliest = self.began.map_or(now, |began| began + MIN_PERIOD);
-            self.extra = Some(now.max(earliest));
+            self.extra = Some(self.earliest(now));
         }
         if self.state == State::Cycle {
-            let earliest = self.began.map_or(now, |began| began + MIN_PERIOD);
-            self.state = State::Until(now.max(earliest));
+            self.state = State::Until(self.earliest(now));
         }
+    }
+
+    /// When the next cycle may begin at the earliest: [`MIN_PERIOD`] after the one before.
+    fn earliest(&self, now: Instant) -> Instant {
+        self.began.map_or(now, |began| now.max(began + MIN_PERIOD))
     }
 }
 

@@ -70,7 +70,7 @@ impl Clock {
     /// Starts it at a given time; a timer that runs goes on as it is.
     pub(super) fn start(&mut self, at: Instant) {
         if self.state == State::Stopped {
-            self.state = State::Until(at);
+            self.state = State::Until(self.earliest(at));
         }
     }
 
@@ -84,7 +84,7 @@ impl Clock {
     pub(super) fn restart(&mut self, now: Instant) {
         self.state = match self.period {
             Period::Every(period) => State::Until(now + period),
-            Period::Loop => State::Until(now),
+            Period::Loop => State::Until(self.earliest(now)),
         };
     }
 

@@ -15,7 +15,7 @@ use crate::engine::session::Exchange;
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx, TimerIx};
 use crate::language::model::logic::GroupOp;
 
-/// How many groups one queue holds, those that wait for a link included.
+/// How many groups one queue holds, those that run and those that wait for a link included.
 ///
 /// Definitions queue dozens; a thousand means that groups come faster than they run, and more would only be older.
 pub const MAX_QUEUED: usize = 1_024;
@@ -129,7 +129,7 @@ impl Queue {
         if once && self.has(entry.group) {
             return Err(Refused::Queued);
         }
-        if self.len() >= MAX_QUEUED {
+        if self.is_full() {
             return Err(Refused::Full);
         }
         entry.part = match op {
@@ -156,7 +156,7 @@ impl Queue {
         if self.has(entry.group) {
             return Err(Refused::Queued);
         }
-        if self.len() >= MAX_QUEUED {
+        if self.is_full() {
             return Err(Refused::Full);
         }
         self.waiting.push_back(entry);
@@ -176,6 +176,11 @@ impl Queue {
     /// How many groups wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.forced.len() + self.parked.len()
+    }
+
+    /// Whether there is no place for one more; a group that runs keeps its place, since it may have to wait for a link.
+    fn is_full(&self) -> bool {
+        self.len() + self.runs.len() >= MAX_QUEUED
     }
 
     /// Whether neither waits nor runs anything.

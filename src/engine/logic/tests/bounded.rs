@@ -227,7 +227,7 @@ fn play(drawn: &AnyDefinition, inputs: &[AnyInput]) -> String {
             AnyInput::Stop => rig.engine.stop(&mut rig.ctx),
         }
         for lane in &rig.engine.lanes {
-            assert!(lane.queue.len() <= MAX_QUEUED + lane.queue.runs.len());
+            assert!(lane.queue.len() + lane.queue.runs.len() <= MAX_QUEUED);
         }
         assert!(rig.engine.stack.is_empty(), "an input is finished when its call returns");
         assert!(rig.engine.wake_at().is_none_or(|at| at >= rig.ctx.now), "a wake-up in the past");

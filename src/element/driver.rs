@@ -71,7 +71,8 @@ pub fn task_name(element: &str) -> String {
 /// Starts an element as a task of `tasks`; `stop` stops it gracefully, within [`STOP_WORK`] and the links' `closeTimeout`.
 pub fn start(spec: Arc<Spec>, services: Services, tasks: &mut Tasks, stop: CancellationToken) -> Handle {
     let (requests_in, requests) = mpsc::channel(REQUEST_QUEUE);
-    let driver = Driver::new(spec, services, requests);
+    // Boxed: a future keeps its arguments twice, and there is one of it for every element.
+    let driver = Box::new(Driver::new(spec, services, requests));
     let handle = Handle::new(driver.protocol().clone(), driver.status.subscribe(), requests_in);
     tasks.spawn(task_name(&driver.spec.name), |_| driver.run(stop));
     handle
@@ -139,7 +140,7 @@ enum Turn {
 }
 
 impl Driver {
-    async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self: Box<Self>, stop: CancellationToken) {
         self.begin().await;
         let mut sleep = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         loop {
@@ -150,7 +151,7 @@ impl Driver {
                 sleep.as_mut().reset(at.into());
             }
             let turn = {
-                let Self { slots, requests, waiting, tasks, stopping, .. } = &mut self;
+                let Self { slots, requests, waiting, tasks, stopping, .. } = &mut *self;
                 tokio::select! {
                     biased;
                     () = stop.cancelled(), if stopping.is_none() => Turn::Stop, // Cancel-safe: no state.
@@ -246,7 +247,7 @@ impl Driver {
     }
 
     /// Answers what was asked before the stop, and waits a little for the last saves.
-    async fn end(mut self) {
+    async fn end(mut self: Box<Self>) {
         self.state = ElementState::Stopped;
         self.status_is_old = true;
         self.publish();

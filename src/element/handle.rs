@@ -37,7 +37,7 @@ pub enum Request {
     /// All present values, with the number of the last change.
     Snapshot(oneshot::Sender<Snapshot>),
     /// Sets a parameter and answers after the whole chain of events and its saves.
-    Set(ParamIx, NewValue, oneshot::Sender<Result<SetDone, SetError>>),
+    Set(ParamIx, Box<NewValue>, oneshot::Sender<Result<SetDone, SetError>>),
     /// A snapshot and then every change.
     Subscribe(oneshot::Sender<Subscription>),
     /// The wire of every connection, from now on.
@@ -248,7 +248,8 @@ impl Handle {
     ///
     /// Says why nothing was set; after [`SetError::Timeout`] it may still happen.
     pub async fn set(&self, param: ParamIx, value: NewValue, within: Duration) -> Result<SetDone, SetError> {
-        match tokio::time::timeout(within, self.ask(|reply| Request::Set(param, value, reply))).await {
+        let request = |reply| Request::Set(param, Box::new(value), reply);
+        match tokio::time::timeout(within, self.ask(request)).await {
             Ok(Some(done)) => done,
             Ok(None) => Err(SetError::NotRunning),
             Err(_) => Err(SetError::Timeout),

@@ -26,6 +26,11 @@ const KINDS: [(&str, Option<&str>, f64); 4] = [
 /// Long enough for one round of health messages.
 const SETTLED: Duration = Duration::from_secs(7);
 
+/// Whether this process measures one kind for its parent.
+pub(crate) fn is_child() -> bool {
+    std::env::var_os(KIND).is_some()
+}
+
 /// A process for each kind.
 pub(crate) fn run() {
     let count = std::env::var("BENCH_ELEMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000);

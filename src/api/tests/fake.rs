@@ -166,7 +166,7 @@ impl Driver {
             Request::Get(param, reply) => drop(reply.send(self.read(param))),
             Request::Status(reply) => drop(reply.send(self.status.borrow().clone())),
             Request::Snapshot(reply) => drop(reply.send(self.snapshot())),
-            Request::Set(param, value, reply) => drop(reply.send(self.set(param, value))),
+            Request::Set(param, value, reply) => drop(reply.send(self.set(param, *value))),
             Request::Subscribe(reply) => {
                 let (tx, rx) = mpsc::channel(CHANGE_QUEUE);
                 self.subscribers.push(tx);

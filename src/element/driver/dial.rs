@@ -179,9 +179,12 @@ impl Driver {
             opened.response.header("sec-websocket-extensions").map(|text| Arc::from(text.as_str()));
         let subprotocol = opened.subprotocol.as_deref().map(Arc::from);
         let (inbox, outbox, link) = setup(spec, opened).open();
-        let abort = self.tasks.spawn("link", |stop| async move {
-            // How it ended comes through the inbox.
-            let _ = link.run(stop).await;
+        let abort = self.tasks.spawn("link", |stop| {
+            let run = link.run(stop);
+            async move {
+                // How it ended comes through the inbox.
+                let _ = run.await;
+            }
         });
         let socket = Socket {
             epoch,

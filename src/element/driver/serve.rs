@@ -44,7 +44,7 @@ impl Driver {
             Request::Snapshot(reply) => {
                 let _ = reply.send(self.snapshot());
             }
-            Request::Set(param, value, reply) => self.set(param, value, reply),
+            Request::Set(param, value, reply) => self.set(param, *value, reply),
             Request::Subscribe(reply) => {
                 // Full: the subscription ends, and its owner asks for a new snapshot.
                 let (changes_in, changes) = mpsc::channel(CHANGE_QUEUE);

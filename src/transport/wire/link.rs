@@ -171,17 +171,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Link<S> {
     /// Runs the link to its end and says how it ended; the [`Inbox`] is told the same.
     ///
     /// When `stop` is cancelled, a close frame 1001 is written if the socket takes it at once, and the socket dropped.
-    pub async fn run(mut self, stop: CancellationToken) -> Closed {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => self.cut(Why::Stopped, 1001, "going away"), // Cancel-safe: no state.
-            () = poll_fn(|cx| self.poll(cx)) => {}                               // Never cancelled but by stop.
-        }
-        match &self.phase {
-            Phase::Over { closed } | Phase::Ending { closed, .. } | Phase::Lingering { closed, .. } => {
-                closed.clone()
+    pub fn run(self, stop: CancellationToken) -> impl Future<Output = Closed> + Send {
+        // Boxed: a future keeps its arguments twice, and there is one of it for every link.
+        let mut link = Box::new(self);
+        async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => link.cut(Why::Stopped, 1001, "going away"), // Cancel-safe: no state.
+                () = poll_fn(|cx| link.poll(cx)) => {}                               // Never cancelled but by stop.
             }
-            Phase::Open | Phase::Closing { .. } => self.outcome(Why::Stopped),
+            match &link.phase {
+                Phase::Over { closed } | Phase::Ending { closed, .. } | Phase::Lingering { closed, .. } => {
+                    closed.clone()
+                }
+                Phase::Open | Phase::Closing { .. } => link.outcome(Why::Stopped),
+            }
         }
     }
 

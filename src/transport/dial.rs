@@ -17,6 +17,7 @@ use super::deflate::Agreed;
 use super::failure::{Failure, FailureKind, Stage, StageLog, StageReport, Trouble};
 use super::handshake::Response;
 use super::{proxy, tls};
+use crate::engine::target::Scheme;
 use crate::engine::target::request::{RedirectError, Request};
 
 /// How many redirects are followed (LANGUAGE 2.1).
@@ -153,7 +154,7 @@ async fn follow(
             301 | 302 | 303 | 307 | 308 => response.first("location").map(str::to_owned),
             _ => None,
         };
-        let Some(location) = location else { return Err(refusal(response)) };
+        let Some(location) = location else { return Err(refusal(response, request.target().scheme())) };
         let status = response.shown_status();
         if log.redirects.len() >= MAX_REDIRECTS {
             let trouble = Trouble::new(
@@ -179,7 +180,7 @@ async fn follow(
 }
 
 /// The TLS settings for a hop: our certificate and the name are for the address that was configured, and for no other.
-fn elsewhere(settings: &tls::Settings, same_origin: bool) -> tls::Settings {
+pub(crate) fn elsewhere(settings: &tls::Settings, same_origin: bool) -> tls::Settings {
     if same_origin {
         return settings.clone();
     }
@@ -187,12 +188,17 @@ fn elsewhere(settings: &tls::Settings, same_origin: bool) -> tls::Settings {
 }
 
 /// An answer that is neither an upgrade nor a redirect.
-fn refusal(response: Response) -> Trouble {
+fn refusal(response: Response, scheme: Scheme) -> Trouble {
+    // nginx, Apache, Go and others answer plain text on a TLS port so, each with these five letters.
+    let wants_tls = scheme == Scheme::Ws
+        && response.status == 400
+        && response.snippet().to_ascii_lowercase().contains("https");
     let asks = response.header("www-authenticate").map(|text| super::handshake::printable(&text));
     let advice = match response.status {
         101 => "the peer switches to something else than WebSocket".to_owned(),
         200..=299 => "the peer answers as a web server: check that the path is that of a WebSocket".to_owned(),
         300..=399 => "the peer redirects without saying where: use its final address".to_owned(),
+        400 if wants_tls => "use wss instead of ws: the peer speaks TLS on this port".to_owned(),
         400 => "400: the peer does not like the request: check path, subprotocol and headers".to_owned(),
         401 => format!(
             "401: the peer asks for {}: check the header or parameter with the credentials",

@@ -268,6 +268,17 @@ impl StageLog {
         }
     }
 
+    /// Goes back to a stage that was believed done: what came later shows that it failed.
+    ///
+    /// Under TLS 1.3 a client has done its part before the server has looked at the client's certificate.
+    pub(crate) fn back_to(&mut self, stage: Stage) {
+        let Some(at) = self.reports.iter().rposition(|report| report.stage == stage) else { return };
+        let later = self.current.take().map_or(Duration::ZERO, |(_, since, _)| since.elapsed());
+        let took = self.reports.drain(at..).map(|report| report.took).sum::<Duration>() + later;
+        let now = Instant::now();
+        self.current = Some((stage, now.checked_sub(took).unwrap_or(now), String::new()));
+    }
+
     pub(crate) fn into_reports(self) -> Vec<StageReport> {
         self.reports
     }

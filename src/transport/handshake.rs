@@ -110,6 +110,9 @@ pub enum HeadError {
         /// The first bytes, made printable.
         start: String,
     },
+    /// It is TLS, to which we spoke plain text.
+    #[error("the peer answers with TLS")]
+    Tls,
     /// The head is larger than [`MAX_HEAD_BYTES`].
     #[error("the head of the answer is larger than {MAX_HEAD_BYTES} bytes")]
     TooLong,
@@ -132,6 +135,7 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<(Response, usize)>, HeadError> 
         Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD_BYTES => return Err(HeadError::TooLong),
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyHeaders),
+        Err(_) if is_tls_record(bytes) => return Err(HeadError::Tls),
         Err(_) => {
             let start = bytes.get(..80).unwrap_or(bytes);
             return Err(HeadError::NotHttp { start: printable(&String::from_utf8_lossy(start)) });
@@ -175,6 +179,11 @@ pub(crate) enum ReadError {
     Head(HeadError),
 }
 
+/// Whether bytes begin like a record of TLS (RFC 8446, 5.1), which is what a TLS server says to plain text.
+fn is_tls_record(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x14..=0x17, 0x03, 0x00..=0x04, ..])
+}
+
 /// Reads one final answer: interim ones (100, 103) are passed over. The caller sets the deadline.
 ///
 /// # Cancel safety
@@ -199,8 +208,14 @@ pub(crate) async fn read_head(io: &mut (impl AsyncRead + Unpin)) -> Result<Answe
             continue;
         }
         looked_at = buffer.len();
-        if io.read_buf(&mut buffer).await.map_err(ReadError::Io)? == 0 {
-            return Err(ReadError::Closed(buffer.len()));
+        match io.read_buf(&mut buffer).await {
+            Ok(0) => return Err(ReadError::Closed(buffer.len())),
+            Ok(_) => {}
+            // The end of a TLS connection without a farewell; many servers end so.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(ReadError::Closed(buffer.len()));
+            }
+            Err(error) => return Err(ReadError::Io(error)),
         }
     }
 }
@@ -231,6 +246,7 @@ pub(crate) async fn read_body(
         match timeout_at(deadline, io.read_buf(&mut buffer)).await {
             Ok(Ok(0)) => body.end(),
             Ok(Ok(_)) => body.push(&buffer),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => body.end(),
             Ok(Err(_)) | Err(_) => body.broken(),
         }
     }

@@ -1,21 +1,26 @@
 //! TLS towards peers: settings to a shared configuration, and errors in the certificate's own words; dials nothing.
 
+mod validity;
 mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::pem::PemObject;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InconsistentKeys, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use self::validity::Validity;
 use super::failure::{FailureKind, Trouble};
 use super::handshake::printable;
+use crate::value::Wall;
 
 /// How many configurations are kept; the least recently used one goes first.
 const CACHED: usize = 64;
@@ -54,6 +59,8 @@ pub struct Summary {
     pub version: String,
     /// The cipher suite's name.
     pub cipher: String,
+    /// When the peer's certificate expires; `None` if it has no date that can be read.
+    pub expires: Option<Wall>,
     /// Whether the peer's certificate was checked.
     pub verification: Verification,
 }
@@ -61,9 +68,17 @@ pub struct Summary {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}, {}", self.version, self.cipher)?;
+        match self.expires {
+            // As far as a `Wall` goes; RFC 5280 has the year 9999 for "never".
+            Some(Wall(u64::MAX)) => f.write_str(", certificate without an end")?,
+            Some(expires) => {
+                write!(f, ", certificate valid until {}", http_date(Duration::from_nanos(expires.0)))?;
+            }
+            None => {}
+        }
         match self.verification {
             Verification::Full => Ok(()),
-            Verification::None => f.write_str(", certificate not checked"),
+            Verification::None => f.write_str(", certificate not checked (verify=\"false\")"),
         }
     }
 }
@@ -184,7 +199,10 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
         (Verification::None, _) => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::Anything::new(&provider)))
         }
-        (Verification::Full, Some(path)) => builder.with_root_certificates(own_roots(path)?),
+        (Verification::Full, Some(path)) => {
+            let verifier = own_roots(path, &provider)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
         (Verification::Full, None) => builder.with_root_certificates(system_roots()?),
     };
     let mut config = match (&settings.certificate, &settings.key) {
@@ -197,7 +215,11 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
                 rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                     SettingsError::KeyMismatch { key: key.clone(), certificate: certificate.clone() }
                 }
-                error => SettingsError::Other(error),
+                error => SettingsError::Content {
+                    what: "the certificate",
+                    path: certificate.clone(),
+                    problem: unreadable(&error),
+                },
             })?
         }
     };
@@ -221,16 +243,28 @@ fn system_roots() -> Result<Arc<RootCertStore>, SettingsError> {
     roots.clone().map_err(SettingsError::NoRoots)
 }
 
-fn own_roots(path: &Path) -> Result<Arc<RootCertStore>, SettingsError> {
+fn own_roots(path: &Path, provider: &Arc<CryptoProvider>) -> Result<verify::Listed, SettingsError> {
+    let bad =
+        |problem: String| SettingsError::Content { what: "the CA file", path: path.to_owned(), problem };
     let mut store = RootCertStore::empty();
-    for certificate in certificates("the CA file", path)? {
-        store.add(certificate).map_err(|error| SettingsError::Content {
-            what: "the CA file",
-            path: path.to_owned(),
-            problem: error.to_string(),
-        })?;
+    let listed = certificates("the CA file", path)?;
+    for certificate in &listed {
+        store.add(certificate.clone()).map_err(|error| bad(unreadable(&error)))?;
     }
-    Ok(Arc::new(store))
+    let by_issuer = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+        .build()
+        .map_err(|error| bad(error.to_string()))?;
+    Ok(verify::Listed::new(by_issuer, listed))
+}
+
+/// What is wrong with a file whose certificates rustls does not take.
+fn unreadable(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            "a certificate in it cannot be read".to_owned()
+        }
+        error => error.to_string(),
+    }
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
@@ -238,11 +272,23 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     let text = read(what, path)?;
     let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|error| bad(error.to_string()))?;
+        .map_err(|error| bad(malformed(&error)))?;
     if list.is_empty() {
         return Err(bad("it has no `BEGIN CERTIFICATE`; a file in DER must be converted to PEM".to_owned()));
     }
     Ok(list)
+}
+
+/// What is wrong with the frame of a PEM file.
+fn malformed(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "it has no `END CERTIFICATE`: the file has been cut off".to_owned()
+        }
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "a line with BEGIN in it is cut off".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SettingsError> {
@@ -299,9 +345,25 @@ where
         cipher: session
             .negotiated_cipher_suite()
             .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        expires: session.peer_certificates().and_then(|chain| expires(chain.first()?)),
         verification: settings.verification,
     };
     Ok((stream, summary))
+}
+
+fn expires(certificate: &CertificateDer<'_>) -> Option<Wall> {
+    let not_after = Validity::of(certificate)?.not_after;
+    // Saturates in the year 2554, which is as good as never.
+    Some(Wall::default().after(Duration::from_secs(not_after.as_secs())))
+}
+
+/// A date for people, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(since_1970: Duration) -> String {
+    match UNIX_EPOCH.checked_add(since_1970) {
+        // The form has four digits for the year.
+        Some(at) if since_1970.as_secs() < 253_402_300_800 => httpdate::fmt_http_date(at),
+        Some(_) | None => "the end of time".to_owned(),
+    }
 }
 
 /// The error of rustls inside an I/O error; a peer's alert may come as late as the first read.
@@ -342,10 +404,7 @@ pub(crate) fn trouble(error: &io::Error) -> Trouble {
 }
 
 fn certificate_trouble(error: &CertificateError) -> Trouble {
-    let date = |time: &rustls::pki_types::UnixTime| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time.as_secs());
-        httpdate::fmt_http_date(at)
-    };
+    let date = |time: &rustls::pki_types::UnixTime| http_date(Duration::from_secs(time.as_secs()));
     let (summary, advice) = match error {
         CertificateError::ExpiredContext { not_after, .. } => (
             format!("the peer's certificate expired on {}", date(not_after)),
@@ -358,15 +417,31 @@ fn certificate_trouble(error: &CertificateError) -> Trouble {
         CertificateError::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str().into_owned();
             let names: Vec<String> = presented.iter().take(10).map(|name| shown_name(name)).collect();
-            let names = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
-            (
-                format!("the peer's certificate is for {names}, not for {expected}"),
-                "set serverName to a name of the certificate, or correct the address".to_owned(),
-            )
+            if names.is_empty() {
+                (
+                    format!("the peer's certificate has no name that can be compared with {expected}"),
+                    "give the peer a certificate with a subjectAltName; a common name alone does not count"
+                        .to_owned(),
+                )
+            } else {
+                (
+                    format!("the peer's certificate is for {}, not for {expected}", names.join(", ")),
+                    "set serverName to a name of the certificate, or correct the address".to_owned(),
+                )
+            }
         }
         CertificateError::UnknownIssuer => (
             "the peer's certificate is signed by an issuer that is not trusted".to_owned(),
             "set ca to a file with the issuer's certificate; for a self-signed one, with the certificate itself".to_owned(),
+        ),
+        // The names of webpki's own errors, which rustls passes on as they are.
+        CertificateError::Other(error) if error.to_string() == "CaUsedAsEndEntity" => (
+            "the peer's certificate is that of a CA or self-signed, and is not listed as trusted".to_owned(),
+            "if you know this very certificate, set ca to a file with it".to_owned(),
+        ),
+        CertificateError::Other(error) if error.to_string() == "UnsupportedCertVersion" => (
+            "the peer's certificate is of an old form (not X.509 version 3) that has no names".to_owned(),
+            "give the peer a certificate of version 3 with a subjectAltName".to_owned(),
         ),
         other => (
             format!("the peer's certificate is not accepted: {other}"),
@@ -415,3 +490,7 @@ fn alert_trouble(alert: AlertDescription) -> Trouble {
         ),
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "the fake peers live as long as the test")]
+#[cfg(test)]
+mod tests;

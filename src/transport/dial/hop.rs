@@ -1,21 +1,25 @@
 //! One hop of a dial: from the name to the answer of one server; follows no redirect.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::connect::{connect, resolve, words};
 use super::{Environment, FailureKind, Io, Plan, Stage, StageLog, Trouble};
 use crate::engine::target::request::Request;
 use crate::engine::target::{Scheme, Target};
 use crate::transport::handshake::{
-    Negotiated, ReadError, Response, check_upgrade, negotiate, read_body, read_head,
+    Answer, HeadError, Negotiated, ReadError, Response, check_upgrade, negotiate, read_body, read_head,
 };
 use crate::transport::proxy::tunnel::{self, Destination};
 use crate::transport::proxy::{self, Kind, Proxy};
 use crate::transport::tls;
+
+/// How long a peer's last words are waited for after a write has failed; they are there already, or never come.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a hop ended.
 pub(super) enum Outcome {
@@ -55,9 +59,15 @@ pub(super) async fn open(
         }
     };
     log.begin(Stage::Http, format!("waiting for the answer of {}", target.host_header()));
-    io.write_all(&request.encode()).await.map_err(|error| broken(&error, target))?;
-    io.flush().await.map_err(|error| broken(&error, target))?;
-    let answer = read_head(&mut io).await.map_err(|error| unread(error, target))?;
+    let answer = match exchange(&mut io, request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if matches!(&error, ReadError::Io(error) if tls::inner(error).is_some()) {
+                log.back_to(Stage::Tls);
+            }
+            return Err(unread(error, target));
+        }
+    };
     if answer.response.status != 101 {
         return Ok(Outcome::Answered(read_body(&mut io, answer, deadline).await));
     }
@@ -74,6 +84,23 @@ pub(super) async fn open(
     log.done(agreed(&negotiated));
     let leftover = answer.leftover.freeze();
     Ok(Outcome::Upgraded(Upgraded { io, leftover, response, negotiated, address, tls: summary }))
+}
+
+/// Sends the request and reads the head of the answer.
+async fn exchange(io: &mut Io, request: &Request) -> Result<Answer, ReadError> {
+    let sent = async {
+        io.write_all(&request.encode()).await?;
+        io.flush().await
+    };
+    let Err(error) = sent.await else { return read_head(io).await };
+    // A peer that ended the connection may have said why: with an answer, or with an alert of TLS.
+    let unsent = ReadError::Io(error);
+    match timeout(LAST_WORDS, read_head(io)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(ReadError::Io(error))) if tls::inner(&error).is_some() => Err(ReadError::Io(error)),
+        Ok(Err(ReadError::Head(error))) => Err(ReadError::Head(error)),
+        Ok(Err(ReadError::Io(_) | ReadError::Closed(_))) | Err(_) => Err(unsent),
+    }
 }
 
 fn agreed(negotiated: &Negotiated) -> String {
@@ -211,6 +238,14 @@ fn unread(error: ReadError, target: &Target) -> Trouble {
             FailureKind::Closed,
             format!("the peer ended the connection after {bytes} bytes of an answer"),
             "the peer or something in between is faulty: see the peer's log",
+        ),
+        ReadError::Head(error @ HeadError::Tls) => Trouble::new(
+            FailureKind::NotHttp,
+            error.to_string(),
+            match target.scheme() {
+                Scheme::Ws => "use wss instead of ws: the peer speaks TLS on this port",
+                Scheme::Wss => "the peer speaks TLS inside TLS: check what stands in front of it",
+            },
         ),
         ReadError::Head(error) => {
             Trouble::new(FailureKind::NotHttp, error.to_string(), scheme_advice(target))

@@ -55,11 +55,10 @@ fn the_head_is_kept_as_it_came() {
 
 #[test]
 fn what_is_no_answer_is_told_early() {
-    for garbage in
-        ["SSH-2.0-OpenSSH_9.6\r\n", "\x15\x03\x01\0\x02\x02\x0a", "HTTP/2.0 101 x\r\n", "HTTP/1.1 1x1"]
-    {
+    for garbage in ["SSH-2.0-OpenSSH_9.6\r\n", "\x15\x05\x01\0\x02", "HTTP/2.0 101 x\r\n", "HTTP/1.1 1x1"] {
         assert!(matches!(parse_head(garbage.as_bytes()), Err(HeadError::NotHttp { .. })), "{garbage:?}");
     }
+    assert_eq!(parse_head(b"\x15\x03\x01\0\x02\x02\x0a"), Err(HeadError::Tls));
     assert_eq!(parse_head(b"HTTP/1.1 101 Swi"), Ok(None));
     let long = format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(MAX_HEAD_BYTES));
     assert_eq!(parse_head(long.as_bytes()), Err(HeadError::TooLong));

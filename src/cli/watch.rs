@@ -140,7 +140,8 @@ pub(super) fn last_trouble(link: &Link) -> Option<String> {
     });
     let failure = link.last_failure.as_ref().map(|failure| (failure.at.as_str(), failure.summary.clone()));
     // Times in RFC 3339 with the same zone and precision are in the order of their text.
-    close.into_iter().chain(failure).max().map(|(_, why)| why)
+    // A link that ended before its first message is both; the failure says more, and stands last.
+    close.into_iter().chain(failure).max_by_key(|(at, _)| *at).map(|(_, why)| why)
 }
 
 fn change(

@@ -340,6 +340,11 @@ impl Link {
         }
     }
 
+    /// Whether a link is up that has not settled: how it ends tells more about the handshake than about the link.
+    pub fn is_fresh(&self, epoch: Epoch, now: Instant) -> bool {
+        matches!(self.state, State::Ready { epoch: own, settles: Some(at), .. } if own == epoch && now < at)
+    }
+
     /// Whether a message that arrived on this dial counts; one that does not is counted as stale.
     pub fn admit(&mut self, epoch: Epoch) -> Admission {
         if self.ready() == Some(epoch) {

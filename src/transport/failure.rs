@@ -1,5 +1,7 @@
 //! Why a link could not be opened: the stages that were tried, the kind of failure and one line of advice; tries nothing.
 
+mod first;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ pub enum Stage {
     Http,
     /// Subprotocol and extensions.
     Negotiation,
-    /// What came over the link before it was stable; reported by whoever runs the link.
+    /// What came over the link before it was stable; see [`Failure::before_first_message`].
     FirstMessage,
 }
 
@@ -102,12 +104,15 @@ pub enum FailureKind {
     Subprotocol,
     /// An extension that was not offered or cannot be used.
     Extension,
+    /// The link opened, and ended before its first message.
+    FirstMessage,
 }
 
 impl FailureKind {
     /// What the state machine of links calls it; `None` is an ordinary failure, after which trying again can help.
     ///
-    /// A refusal by status is decided with `stopOn`: see `engine::link::policy::verdict_of_status`.
+    /// A refusal by status or by close code is decided with `stopOn`: see `engine::link::policy::verdict_of_status` and
+    /// `verdict_of_close`.
     pub fn rejection(self) -> Option<Rejection> {
         match self {
             Self::Request | Self::ProxySetting => Some(Rejection::Request),
@@ -127,7 +132,8 @@ impl FailureKind {
             | Self::NotHttp
             | Self::Refused
             | Self::Redirect
-            | Self::Upgrade => None,
+            | Self::Upgrade
+            | Self::FirstMessage => None,
         }
     }
 }

@@ -101,18 +101,18 @@ impl Driver {
         self.link_inputs.push_back((connection, Input::Failed { epoch, verdict }));
     }
 
-    fn failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: FailureStatus) {
+    pub(super) fn failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: FailureStatus) {
         // A host that cannot be reached must not fill the log: the same failure again is only for those who look closely.
         let last = self.life(connection).and_then(|life| life.last_failure.clone());
         if last.is_some_and(|last| last.summary == failure.summary) {
             tracing::debug!(
                 element = %self.spec.name, connection = connection.index(), epoch = epoch.0,
-                reason = %failure.summary, "link could not be opened, as before"
+                reason = %failure.summary, "link failed, as before"
             );
         } else {
             tracing::warn!(
                 element = %self.spec.name, connection = connection.index(), epoch = epoch.0,
-                reason = %failure.summary, advice = %failure.advice, "link could not be opened"
+                reason = %failure.summary, advice = %failure.advice, "link failed"
             );
         }
         let summary = failure.summary.clone();
@@ -123,21 +123,25 @@ impl Driver {
         self.status_is_old = true;
     }
 
-    pub(super) fn dial_failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: &Failure) {
+    pub(super) fn shown_failure(&self, failure: &Failure) -> FailureStatus {
         let stages = failure.stages.iter().map(|report| StageStatus {
             stage: report.stage.name(),
             ok: report.ok,
             detail: self.masked_text(&report.detail),
             took: report.took,
         });
-        let shown = FailureStatus {
+        FailureStatus {
             summary: self.masked_text(&failure.to_string()),
             advice: self.masked_text(&failure.advice),
             status: failure.status(),
             body: failure.snippet().map(|snippet| self.masked_text(&snippet)),
             stages: stages.collect(),
             at: self.ctx.wall,
-        };
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: &Failure) {
+        let shown = self.shown_failure(failure);
         if let Some(response) = &failure.response {
             self.tap_response(connection, epoch, response);
         }
@@ -170,7 +174,7 @@ impl Driver {
         connection: ConnectionIx,
         epoch: Epoch,
         (target, peer): (Arc<str>, Arc<str>),
-        opened: Opened,
+        mut opened: Opened,
     ) {
         self.tap_response(connection, epoch, &opened.response);
         let captured = self.capture(connection, &opened.response);
@@ -178,6 +182,7 @@ impl Driver {
         let extensions =
             opened.response.header("sec-websocket-extensions").map(|text| Arc::from(text.as_str()));
         let subprotocol = opened.subprotocol.as_deref().map(Arc::from);
+        let opening = (self.ctx.now, std::mem::take(&mut opened.stages));
         let (inbox, outbox, link) = setup(spec, opened).open();
         let abort = self.tasks.spawn("link", |stop| {
             let run = link.run(stop);
@@ -196,6 +201,7 @@ impl Driver {
             peer,
             subprotocol,
             extensions,
+            opening,
             captured,
             events: Vec::new(),
         };

@@ -13,6 +13,7 @@ use crate::engine::link::{Admission, Effect, Input};
 use crate::engine::logic::link::LinkChange;
 use crate::language::model::id::ConnectionIx;
 use crate::language::model::message::MessageKind;
+use crate::transport::failure::Failure;
 use crate::transport::wire::{Closed, Event, Kind};
 
 impl Driver {
@@ -34,6 +35,14 @@ impl Driver {
             self.perform_link(connection, effect);
         }
         self.link_effects = effects;
+        let now = self.ctx.now;
+        if let Some(life) = self.life(connection) {
+            for socket in &mut life.sockets {
+                if !socket.opening.1.is_empty() && !life.link.is_fresh(socket.epoch, now) {
+                    socket.opening.1 = Vec::new();
+                }
+            }
+        }
     }
 
     pub(super) fn life(&mut self, connection: ConnectionIx) -> Option<&mut Life> {
@@ -208,11 +217,33 @@ impl Driver {
         life.last_close = Some(CloseStatus { code, reason: reason.clone(), by: by.clone(), at: wall });
         let verdict = verdict_of_close(close.as_ref().map(|close| close.code), &life.link.policy().stop_on);
         self.tap(connection, Some(epoch), || WireEvent::Closed(code, reason.to_string(), by.to_string()));
+        if let Some(failure) = closed.and_then(|closed| self.before_first_message(connection, epoch, &closed))
+        {
+            let shown = self.shown_failure(&failure);
+            self.failed(connection, epoch, shown);
+        }
         self.step_link(connection, Input::Lost { epoch, verdict, close });
         if let Some(life) = self.life(connection) {
             // After the step: its effects may still want to know the peer.
             drop(life.remove_socket(epoch));
         }
         self.status_is_old = true;
+    }
+
+    /// A link that is gone before it settled and before a message came: that is a refusal, late.
+    fn before_first_message(
+        &mut self,
+        connection: ConnectionIx,
+        epoch: Epoch,
+        closed: &Closed,
+    ) -> Option<Failure> {
+        let now = self.ctx.now;
+        let life = self.life(connection)?;
+        let socket = life.socket(epoch).filter(|socket| socket.counters.read().messages_in == 0)?;
+        if !life.link.is_fresh(epoch, now) {
+            return None;
+        }
+        let (opened, stages) = &socket.opening;
+        Failure::before_first_message(stages, closed, now.saturating_duration_since(*opened))
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::link::Link;
 use crate::engine::link::status::{Epoch, Phase};
 use crate::language::model::id::ConnectionIx;
 use crate::transport::dial::Opened;
-use crate::transport::failure::Failure;
+use crate::transport::failure::{Failure, StageReport};
 use crate::transport::wire::{Counters, Event, Inbox, Outbox};
 
 /// One connection; without a link it only keeps the place of its index.
@@ -69,6 +69,8 @@ pub(super) struct Socket {
     pub(super) peer: Arc<str>,
     pub(super) subprotocol: Option<Arc<str>>,
     pub(super) extensions: Option<Arc<str>>,
+    /// When it opened and the stages of its dial, for a link that ends before its first message; empty once it has settled.
+    pub(super) opening: (Instant, Vec<StageReport>),
     /// What the answer to the handshake has for parameters, until the link is up.
     pub(super) captured: Vec<Set>,
     /// Events that are taken out and not handled yet; empty between turns.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::connect::words;
 pub use self::connect::{Connector, Network};
 use super::deflate::Agreed;
 use super::failure::{Failure, FailureKind, Stage, StageLog, StageReport, Trouble};

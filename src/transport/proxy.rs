@@ -18,8 +18,15 @@ pub enum Choice {
     System,
     /// None (`bypassProxy`).
     Direct,
-    /// This one (`bs:Proxy url`, `proxyServer`); a URL or `host:port`.
+    /// This one (`bs:Proxy url`); a URL or `host:port`, `none` for a direct connection, empty for the system's.
     Url(Secret<String>),
+    /// This one, with credentials of its own (`proxyServer`, `proxyUser`, `proxyPassword`).
+    Server {
+        /// As for [`Choice::Url`].
+        url: Secret<String>,
+        /// They go before those in the URL.
+        credentials: Credentials,
+    },
 }
 
 /// How a proxy is spoken to.
@@ -161,10 +168,18 @@ impl System {
 ///
 /// [`ProxyError`] if what was chosen cannot be used.
 pub fn choose(choice: &Choice, system: &System, target: &Target) -> Result<Option<Proxy>, ProxyError> {
+    let named = |url: &Secret<String>| match url.expose().trim() {
+        "" => system.proxy_for(target),
+        none if none.eq_ignore_ascii_case("none") => Ok(None),
+        url => Proxy::parse(url).map(Some),
+    };
     match choice {
         Choice::Direct => Ok(None),
-        Choice::Url(url) if url.expose().trim().is_empty() => system.proxy_for(target),
-        Choice::Url(url) => Proxy::parse(url.expose()).map(Some),
+        Choice::Url(url) => named(url),
+        Choice::Server { url, credentials } => {
+            let credentials = Some(credentials.clone());
+            Ok(named(url)?.map(|proxy| Proxy { credentials, ..proxy }))
+        }
         Choice::System => system.proxy_for(target),
     }
 }
@@ -349,5 +364,20 @@ mod tests {
         assert_eq!(proxy.to_string(), "socks5h://[::1]:99");
         assert_eq!(proxy.credentials.unwrap().password.expose(), "p@");
         assert_eq!(choose(&Choice::Direct, &system, &target), Ok(None));
+        let none = Choice::Url(Secret::new(" None".to_owned()));
+        assert_eq!(choose(&none, &system, &Target::parse("ws://h").unwrap()), Ok(None));
+        let own = Choice::Server {
+            url: Secret::new("u:p@host:1".to_owned()),
+            credentials: Credentials { user: "v".to_owned(), password: Secret::new("q".to_owned()) },
+        };
+        let proxy = choose(&own, &system, &target).unwrap().unwrap();
+        assert_eq!(
+            (proxy.to_string().as_str(), proxy.credentials.unwrap().user.as_str()),
+            ("http://host:1", "v")
+        );
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "the fake proxies live as long as the test")]
+#[cfg(test)]
+mod dials;

@@ -493,4 +493,4 @@ fn alert_trouble(alert: AlertDescription) -> Trouble {
 
 #[expect(clippy::disallowed_methods, reason = "the fake peers live as long as the test")]
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

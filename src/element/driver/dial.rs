@@ -17,6 +17,7 @@ use crate::engine::codec::handshake::{self, Address, Answer};
 use crate::engine::link::Input;
 use crate::engine::link::policy::{Rejection, Verdict, verdict_of_status};
 use crate::engine::link::status::Epoch;
+use crate::engine::target::Credentials;
 use crate::engine::target::request::Request;
 use crate::language::model::id::ConnectionIx;
 use crate::transport::dial::{self, Opened, Plan};
@@ -60,7 +61,7 @@ impl Driver {
         let plan = Plan {
             request,
             tls: tls_settings(spec),
-            proxy: proxy(spec),
+            proxy: proxy(handshake::proxy(self.engine.params(), connection), spec),
             timeout: deadline.saturating_duration_since(self.ctx.now),
         };
         let target: Arc<str> = Arc::from(plan.request.shown_target());
@@ -268,7 +269,13 @@ fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
     }
 }
 
-fn proxy(spec: &ConnectionSpec) -> Choice {
+/// The proxy of the handshake session goes first: a parameter may hold it, which people set while the element runs.
+fn proxy(of_session: Option<(Secret<String>, Option<Credentials>)>, spec: &ConnectionSpec) -> Choice {
+    match of_session {
+        Some((url, Some(credentials))) => return Choice::Server { url, credentials },
+        Some((url, None)) => return Choice::Url(url),
+        None => {}
+    }
     match &spec.proxy {
         Some(url) => Choice::Url(Secret::new(url.expose().to_string())),
         None if spec.bypass_proxy => Choice::Direct,

@@ -82,6 +82,25 @@ pub fn opening(
     Ok(Some(if path_source.is_secret { request.with_secret_path() } else { request }))
 }
 
+/// The proxy that a connection's handshake session names (`proxyServer`), as URL or `host:port`, and its credentials;
+/// `None` if it names none, or an empty one.
+pub fn proxy(
+    params: &Params,
+    connection: ConnectionIx,
+) -> Option<(Secret<String>, Option<target::Credentials>)> {
+    let session = params.protocol().session(params.protocol().connection(connection).handshake?);
+    let proxy = session.proxy.as_ref()?;
+    let server = text_of(params, &proxy.server);
+    if is_blank(&server) {
+        return None;
+    }
+    let text =
+        |source: &Option<Source>| source.as_ref().map(|source| text_of(params, source)).unwrap_or_default();
+    let credentials =
+        target::Credentials { user: text(&proxy.user), password: Secret::new(text(&proxy.password)) };
+    Some((Secret::new(server), Some(credentials).filter(|credentials| !credentials.user.is_empty())))
+}
+
 /// Where the path of a target comes from.
 struct PathSource {
     from: Provenance,

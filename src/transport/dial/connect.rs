@@ -147,7 +147,7 @@ fn unreachable(errors: &[(SocketAddr, io::Error)]) -> Trouble {
 }
 
 /// The system's words without its number.
-pub(super) fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((words, _)) => words.to_lowercase(),

@@ -131,16 +131,16 @@ async fn route(
         return reach(&target.host_name(), target.port(), environment, log).await;
     };
     // A proxy that resolves itself is given the name; else the name is ours to resolve, before anything is dialled.
-    let address = match proxy.kind {
+    let addresses = match proxy.kind {
         Kind::Socks5 => {
             log.begin(Stage::Name, format!("resolving {}", target.host()));
             let found = resolve(&*environment.connector, &target.host_name(), target.port()).await?;
             log.done(list(&found));
-            found.first().copied()
+            found
         }
-        Kind::Http | Kind::Https | Kind::Socks5h => None,
+        Kind::Http | Kind::Https | Kind::Socks5h => Vec::new(),
     };
-    let (io, through) = reach(&proxy.host, proxy.port, environment, log).await.map_err(|trouble| {
+    let (mut io, through) = reach(&proxy.host, proxy.port, environment, log).await.map_err(|trouble| {
         Trouble::new(
             FailureKind::ProxyUnreachable,
             format!("the proxy {proxy} cannot be reached: {}", trouble.summary),
@@ -148,9 +148,22 @@ async fn route(
         )
     })?;
     log.begin(Stage::Proxy, format!("asking {proxy} for {}", target.authority()));
-    let io = through_proxy(io, &proxy, target, address, plan, deadline).await?;
-    log.done(format!("through {proxy}"));
-    Ok((io, through))
+    let mut addresses = addresses.into_iter();
+    let mut address = addresses.next();
+    loop {
+        match through_proxy(io, &proxy, target, address, plan, deadline).await {
+            Ok(io) => {
+                log.done(format!("through {proxy}"));
+                return Ok((io, through));
+            }
+            // An address that the proxy does not reach, such as one of IPv6, leaves the others of the name.
+            Err(trouble) if trouble.kind == FailureKind::ProxyRefused && addresses.len() > 0 => {
+                address = addresses.next();
+                (io, _) = connect(&*environment.connector, &[through]).await?;
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
 }
 
 async fn through_proxy(
@@ -179,7 +192,8 @@ async fn through_proxy(
             let settings = super::elsewhere(&plan.tls, false);
             let (stream, _) = tls::connect(&settings, &proxy.host, io).await.map_err(|trouble| {
                 let summary = format!("TLS with the proxy: {}", trouble.summary);
-                Trouble::new(trouble.kind, summary, trouble.advice)
+                let advice = "check the proxy's address and certificate: it must be for the proxy's name, of an issuer in ca or of the system's";
+                Trouble::new(trouble.kind, summary, advice)
             })?;
             Box::new(stream) as Io
         }

@@ -25,22 +25,22 @@ use crate::transport::handshake::accept_key;
 use crate::transport::proxy;
 
 /// Who signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate of the present for names or addresses.
-    fn identity(&self, names: &[&str]) -> Identity {
+    pub(crate) fn identity(&self, names: &[&str]) -> Identity {
         self.dated(names, 2020, 2090)
     }
 
@@ -70,7 +70,7 @@ fn self_signed(names: &[&str], is_ca: IsCa) -> Identity {
 }
 
 /// A certificate with its key.
-struct Identity {
+pub(crate) struct Identity {
     certificate: CertificateDer<'static>,
     pem: String,
     key: KeyPair,
@@ -83,6 +83,14 @@ enum Clients<'a> {
 }
 
 impl Identity {
+    /// The settings of a server with it that takes any client.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        match self.server(Clients::All) {
+            Peer::Tls(config) => config,
+            Peer::Says(_) | Peer::Silent => unreachable!("a server is a TLS server"),
+        }
+    }
+
     /// A server with it.
     fn server(&self, clients: Clients<'_>) -> Peer {
         self.server_of(clients, &[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -154,7 +162,7 @@ impl Connector for Peer {
 }
 
 /// Answers an opening request and stays until the client goes.
-async fn upgrade(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+pub(crate) async fn upgrade(mut io: impl AsyncRead + AsyncWrite + Unpin) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match io.read_u8().await {
@@ -175,10 +183,10 @@ async fn upgrade(mut io: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 /// A folder with files of TLS settings.
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -193,7 +201,7 @@ impl Folder {
     }
 
     /// Settings that trust one authority.
-    fn trusting(&self, pem: &str) -> Settings {
+    pub(crate) fn trusting(&self, pem: &str) -> Settings {
         Settings { ca: Some(self.file("ca.pem", pem)), ..Settings::default() }
     }
 
@@ -207,7 +215,7 @@ impl Folder {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn dial(peer: &Peer, url: &str, tls: &Settings) -> Result<Opened, Failure> {
     let headers = vec![Header::secret("Authorization", "Bearer s3cret", Provenance::Literal)];

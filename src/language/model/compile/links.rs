@@ -433,8 +433,9 @@ fn limits(settings: Option<&Settings<'_>>) -> Limits {
 fn proxy(scope: &mut Scope, settings: Option<&Settings<'_>>, user: User) -> Option<Arc<str>> {
     let text = settings.and_then(|settings| settings.get("url"))?;
     let fits = text.value.eq_ignore_ascii_case("none")
-        || url::Url::parse(&text.value)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "socks5" | "socks5h") && url.host().is_some());
+        || url::Url::parse(&text.value).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.host().is_some()
+        });
     if !fits {
         // The text may hold a password, so it is not repeated.
         scope.push(

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backshell::transport::deflate::Offer;
+use backshell::engine::target::Target;
+use backshell::engine::target::request::{Header, Provenance, Request};
+use backshell::transport::dial::{self, Environment, Plan};
 use backshell::transport::wire::{Closed, Event, Inbox, Kind, Limits, Outbox, Role, Setup};
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use backshell::transport::{proxy, tls};
 use tokio_util::sync::CancellationToken;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +34,9 @@ const LIMITS: Limits = Limits {
     receive_queue: 64,
     pause: Duration::from_secs(60),
 };
+
+/// A dial on this machine takes no time; a server that is busy with a report may.
+const DIAL: Duration = Duration::from_secs(60);
 
 /// No case of the suite takes this long.
 const LONGEST_CASE: Duration = Duration::from_secs(180);
@@ -67,8 +70,8 @@ async fn main() -> ExitCode {
 
 /// Returns how many cases failed.
 async fn run_all(url: &str, agent: &str, range: Option<&str>) -> Result<usize, Failure> {
-    let host = url.strip_prefix("ws://").ok_or("the address must begin with ws://")?.trim_end_matches('/');
-    let count: usize = ask(host, "/getCaseCount").await?.parse()?;
+    let url = url.trim_end_matches('/');
+    let count: usize = ask(url, "/getCaseCount").await?.parse()?;
     let (first, last) = match range.and_then(|range| range.split_once('-')) {
         Some((first, last)) => (first.parse()?, last.parse()?),
         None => (1, count),
@@ -79,12 +82,12 @@ async fn run_all(url: &str, agent: &str, range: Option<&str>) -> Result<usize, F
         let name = format!("{agent}-{suffix}");
         let mut verdicts = Vec::new();
         for case in first..=last {
-            if let Err(error) = run_case(host, case, &name, offer).await {
+            if let Err(error) = run_case(url, case, &name, offer).await {
                 println!("{name} case {case}: {error}");
             }
-            let id = field(&ask(host, &format!("/getCaseInfo?case={case}")).await?, "id")?;
+            let id = field(&ask(url, &format!("/getCaseInfo?case={case}")).await?, "id")?;
             let behavior =
-                field(&ask(host, &format!("/getCaseStatus?case={case}&agent={name}")).await?, "behavior")?;
+                field(&ask(url, &format!("/getCaseStatus?case={case}&agent={name}")).await?, "behavior")?;
             let verdict = Verdict::read(&behavior);
             if verdict == Verdict::Failed {
                 failed += 1;
@@ -95,7 +98,7 @@ async fn run_all(url: &str, agent: &str, range: Option<&str>) -> Result<usize, F
             entry.1 = if verdict == Verdict::Failed { verdict } else { entry.1.min(verdict) };
         }
         println!("{name} ({offer}): {}", summary(&verdicts));
-        ask(host, &format!("/updateReports?agent={name}")).await?;
+        ask(url, &format!("/updateReports?agent={name}")).await?;
     }
     let verdicts: Vec<Verdict> = best.values().map(|(_, verdict)| *verdict).collect();
     for (id, verdict) in best.values() {
@@ -145,9 +148,9 @@ fn field(json: &str, name: &str) -> Result<String, Failure> {
 }
 
 /// Echoes until the suite ends the connection.
-async fn run_case(host: &str, case: usize, agent: &str, offer: &str) -> Result<Closed, Failure> {
+async fn run_case(url: &str, case: usize, agent: &str, offer: &str) -> Result<Closed, Failure> {
     let (mut inbox, mut outbox, task) =
-        open(host, &format!("/runCase?case={case}&agent={agent}"), Some(offer)).await?;
+        open(url, &format!("/runCase?case={case}&agent={agent}"), Some(offer)).await?;
     let echo = async {
         let mut events = Vec::new();
         while inbox.recv_many(&mut events).await > 0 {
@@ -173,8 +176,8 @@ async fn run_case(host: &str, case: usize, agent: &str, offer: &str) -> Result<C
 }
 
 /// The first message of a connection that only asks.
-async fn ask(host: &str, path: &str) -> Result<String, Failure> {
-    let (mut inbox, _outbox, task) = open(host, path, None).await?;
+async fn ask(url: &str, path: &str) -> Result<String, Failure> {
+    let (mut inbox, _outbox, task) = open(url, path, None).await?;
     let mut answer = String::new();
     let mut events = Vec::new();
     while tokio::time::timeout(LONGEST_CASE, inbox.recv_many(&mut events)).await? > 0 {
@@ -191,40 +194,27 @@ async fn ask(host: &str, path: &str) -> Result<String, Failure> {
     Ok(answer)
 }
 
-/// Dials, shakes hands and starts the link.
+/// Dials as an element does, and starts the link.
 async fn open(
-    host: &str,
+    url: &str,
     path: &str,
     offer: Option<&str>,
 ) -> Result<(Inbox, Outbox, tokio::task::JoinHandle<Closed>), Failure> {
-    let mut io = TcpStream::connect(host).await?;
-    io.set_nodelay(true)?;
-    let extensions = offer.map(|offer| format!("Sec-WebSocket-Extensions: {offer}\r\n")).unwrap_or_default();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
-    );
-    io.write_all(request.as_bytes()).await?;
-    let mut answer = BytesMut::new();
-    let end = loop {
-        if io.read_buf(&mut answer).await? == 0 {
-            return Err("the server ended the handshake".into());
-        }
-        if let Some(at) = answer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
+    let offer = offer.map(|offer| Header::new("Sec-WebSocket-Extensions", offer, Provenance::Literal));
+    let target = Target::parse(&format!("{url}{path}"))?;
+    let plan = Plan {
+        request: Request::new(target, offer.into_iter().collect(), rand::random())?,
+        timeout: DIAL,
+        tls: tls::Settings::default(),
+        proxy: proxy::Choice::Direct,
     };
-    let leftover: Bytes = answer.split_off(end).freeze();
-    let head = String::from_utf8(answer.to_vec())?;
-    if !head.starts_with("HTTP/1.1 101 ") {
-        return Err(format!("the server answered {head}").into());
-    }
-    let selected = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-extensions").then(|| value.trim().to_owned())
-    });
-    let deflate = Offer::parse(offer.unwrap_or_default()).accept(selected.as_deref())?;
-    let (inbox, outbox, link) =
-        Setup { leftover, deflate, limits: LIMITS, ..Setup::new(io, Role::Client) }.open();
+    let opened = dial::open(plan, &Environment::of_process()).await?;
+    let setup = Setup {
+        leftover: opened.leftover,
+        deflate: opened.deflate,
+        limits: LIMITS,
+        ..Setup::new(opened.io, Role::Client)
+    };
+    let (inbox, outbox, link) = setup.open();
     Ok((inbox, outbox, tokio::spawn(link.run(CancellationToken::new()))))
 }

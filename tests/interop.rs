@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod element;
+mod failures;
 mod peer;
+mod proxies;
 mod refusals;
+mod secure;
 
 use std::future::Future;
 use std::time::Duration;
@@ -65,7 +68,12 @@ async fn dial(plan: Plan) -> Result<dial::Opened, Failure> {
 }
 
 async fn open(url: &str, headers: &[(&str, &str)]) -> Client {
-    let mut opened = dial(plan(url, headers)).await.unwrap_or_else(|failure| panic!("{url}: {failure}"));
+    open_plan(plan(url, headers)).await
+}
+
+async fn open_plan(plan: Plan) -> Client {
+    let target = plan.request.shown_target();
+    let mut opened = dial(plan).await.unwrap_or_else(|failure| panic!("{target}: {failure}"));
     let (nothing, _) = tokio::io::duplex(1);
     let mut setup = Setup::new(std::mem::replace(&mut opened.io, Box::new(nothing)), Role::Client);
     setup.leftover = std::mem::take(&mut opened.leftover);

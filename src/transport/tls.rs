@@ -1,5 +1,6 @@
 //! TLS towards peers: settings to a shared configuration, and errors in the certificate's own words; dials nothing.
 
+mod asked;
 mod validity;
 mod verify;
 
@@ -17,7 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub use self::asked::Asked;
 use self::validity::Validity;
+use super::dial::words;
 use super::failure::{FailureKind, Trouble};
 use super::handshake::printable;
 use crate::value::Wall;
@@ -63,6 +66,8 @@ pub struct Summary {
     pub expires: Option<Wall>,
     /// Whether the peer's certificate was checked.
     pub verification: Verification,
+    /// Whether the peer asked for a client certificate.
+    pub asked: Asked,
 }
 
 impl std::fmt::Display for Summary {
@@ -76,6 +81,11 @@ impl std::fmt::Display for Summary {
             }
             None => {}
         }
+        match self.asked {
+            Asked::No => {}
+            Asked::GotNone => f.write_str(", asked for a client certificate and got none")?,
+            Asked::GotOurs => f.write_str(", our certificate shown")?,
+        }
         match self.verification {
             Verification::Full => Ok(()),
             Verification::None => f.write_str(", certificate not checked (verify=\"false\")"),
@@ -87,7 +97,7 @@ impl std::fmt::Display for Summary {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A file cannot be read.
-    #[error("cannot read {what} `{}`: {error}", path.display())]
+    #[error("cannot read {what} `{}`: {}", path.display(), words(error))]
     Read {
         /// What the file is.
         what: &'static str,
@@ -223,6 +233,8 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
             })?
         }
     };
+    let resolver = config.client_auth_cert_resolver.clone();
+    config.client_auth_cert_resolver = Arc::new(asked::Noting(resolver));
     // A WebSocket starts as HTTP/1.1; a peer that would rather speak HTTP/2 must know.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
@@ -338,7 +350,8 @@ where
     let name = ServerName::try_from(wanted.to_owned()).map_err(|_| {
         settings_trouble(format!("`{}` is no name that a certificate can have", printable(wanted)))
     })?;
-    let stream = TlsConnector::from(config).connect(name, io).await.map_err(|error| trouble(&error))?;
+    let (stream, asked) = asked::noting(TlsConnector::from(config).connect(name, io)).await;
+    let stream = stream.map_err(|error| trouble(&error))?;
     let (_, session) = stream.get_ref();
     let summary = Summary {
         version: session.protocol_version().map_or_else(String::new, |version| format!("{version:?}")),
@@ -347,6 +360,7 @@ where
             .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
         expires: session.peer_certificates().and_then(|chain| expires(chain.first()?)),
         verification: settings.verification,
+        asked,
     };
     Ok((stream, summary))
 }
@@ -383,7 +397,7 @@ pub(crate) fn trouble(error: &io::Error) -> Trouble {
         }
         return Trouble::new(
             FailureKind::Tls,
-            format!("the connection broke during the TLS handshake: {error}"),
+            format!("the connection broke during the TLS handshake: {}", words(error)),
             "check that the port speaks TLS and that nothing in between cuts the connection",
         );
     };
@@ -434,6 +448,10 @@ fn certificate_trouble(error: &CertificateError) -> Trouble {
             "the peer's certificate is signed by an issuer that is not trusted".to_owned(),
             "set ca to a file with the issuer's certificate; for a self-signed one, with the certificate itself".to_owned(),
         ),
+        CertificateError::BadSignature => (
+            "the peer's certificate is signed by an issuer that only has the name of a trusted one".to_owned(),
+            "if the issuer has a new key, set ca to a file with its new certificate".to_owned(),
+        ),
         // The names of webpki's own errors, which rustls passes on as they are.
         CertificateError::Other(error) if error.to_string() == "CaUsedAsEndEntity" => (
             "the peer's certificate is that of a CA or self-signed, and is not listed as trusted".to_owned(),
@@ -457,14 +475,31 @@ fn shown_name(name: &str) -> String {
     printable(inside.trim_matches('"'))
 }
 
-fn alert_trouble(alert: AlertDescription) -> Trouble {
-    let ours = |summary: &str| {
-        Trouble::new(
+const OWN_CERTIFICATE: &str =
+    "set certificate and key to files that the peer's administrator gave out, and check that they are valid";
+
+/// What it means that a peer ended the connection without a word after it had asked for a client certificate.
+///
+/// Servers on OpenSSL inside asyncio, for one, drop the connection before their alert has left.
+pub(crate) fn ended_after_asking(asked: Asked) -> Option<Trouble> {
+    match asked {
+        Asked::GotNone => Some(Trouble::new(
             FailureKind::ClientCertificate,
-            summary,
-            "set certificate and key to files that the peer's administrator gave out, and check that they are valid",
-        )
-    };
+            "the peer asked for a client certificate, got none and ended the connection",
+            OWN_CERTIFICATE,
+        )),
+        // No rejection: a peer that knows our certificate and restarts does the same.
+        Asked::GotOurs => Some(Trouble::new(
+            FailureKind::Tls,
+            "the peer asked for our client certificate, got it and ended the connection",
+            "the peer may not accept our certificate: check that it is valid and of an issuer that the peer knows, and see the peer's log",
+        )),
+        Asked::No => None,
+    }
+}
+
+fn alert_trouble(alert: AlertDescription) -> Trouble {
+    let ours = |summary: &str| Trouble::new(FailureKind::ClientCertificate, summary, OWN_CERTIFICATE);
     match alert {
         AlertDescription::CertificateRequired => {
             ours("the peer requires a client certificate, and none is set")

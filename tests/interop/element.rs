@@ -31,20 +31,49 @@ const NUMBER: i32 = 41;
 const TEXT: i32 = 42;
 const ENUMERATED: i32 = 43;
 
-/// The definition that we ship, with the settings that an operator would write.
-fn spec(port: u16) -> Spec {
+/// The definition that we ship, with the settings that an operator would write: those of the connection, and parameters.
+fn spec(connection: &str, params: &str) -> Spec {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let definition = "protocols/nmos-is07-events/protocol.xml";
     let text = std::fs::read_to_string(folder.join(definition)).unwrap();
     let protocol = load::whole(&Source::new(definition, text)).0.unwrap();
     let settings = format!(
         "[[element]]\nname = \"studio\"\nprotocol = \"{definition}\"\n\
-         [element.connection.0]\nhost = \"ws://127.0.0.1\"\nport = {port}\n\
-         reconnect = {{ initial_delay_ms = 50, max_delay_ms = 200 }}\n"
+         [element.connection.0]\n{connection}\n\
+         reconnect = {{ initial_delay_ms = 50, max_delay_ms = 200 }}\n\
+         [element.params]\n{params}\n"
     );
     let (settings, report) = settings::parse(&Source::new("test.toml", settings), folder);
     let settings = settings.unwrap_or_else(|| panic!("{:?}", report.diagnostics()));
     assemble::assemble(&settings.elements[0], &settings, &protocol, &System).unwrap()
+}
+
+/// A running element; its tasks are aborted when it is dropped.
+pub(super) struct Element {
+    pub(super) handle: Handle,
+    stop: CancellationToken,
+    tasks: Tasks,
+}
+
+impl Element {
+    /// Starts the definition that we ship with settings of its connection and of parameters.
+    pub(super) fn start(connection: &str, params: &str) -> Self {
+        let mut tasks = Tasks::new(&CancellationToken::new());
+        let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
+        let granting = gate.clone();
+        tasks.spawn("dial budget", |stop| granting.run(stop));
+        let services =
+            Services { gate, store: None, dials: Environment::of_process(), clock: Clock::start() };
+        let stop = CancellationToken::new();
+        let handle = driver::start(Arc::new(spec(connection, params)), services, &mut tasks, stop.clone());
+        Self { handle, stop, tasks }
+    }
+
+    /// Stops it and waits for its end.
+    pub(super) async fn end(mut self) {
+        self.stop.cancel();
+        assert!(self.tasks.stop(CLOSE).await.is_empty(), "the element ends by itself");
+    }
 }
 
 fn param(handle: &Handle, id: i32) -> ParamIx {
@@ -80,40 +109,33 @@ async fn an_element_subscribes_takes_values_moves_and_comes_back() {
     let port = held.local_addr().unwrap().port();
     let Some(peer) = or_skipped(Peer::start(Kind::Python, port, "first")) else { return };
     bounded(async {
-        let mut tasks = Tasks::new(&CancellationToken::new());
-        let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
-        let granting = gate.clone();
-        tasks.spawn("dial budget", |stop| granting.run(stop));
-        let services =
-            Services { gate, store: None, dials: Environment::of_process(), clock: Clock::start() };
-        let stop = CancellationToken::new();
-        let handle = driver::start(Arc::new(spec(port)), services, &mut tasks, stop.clone());
+        let element = Element::start(&format!("host = \"ws://127.0.0.1\"\nport = {port}"), "");
+        let handle = &element.handle;
 
-        reads(&handle, TEXT, "first /x-nmos/events/ws").await;
-        reads(&handle, BOOLEAN, "true").await;
-        reads(&handle, NUMBER, "21.5").await;
-        reads(&handle, ENUMERATED, "b").await;
-        reads(&handle, WEBSOCKET_STATUS, "1").await;
+        reads(handle, TEXT, "first /x-nmos/events/ws").await;
+        reads(handle, BOOLEAN, "true").await;
+        reads(handle, NUMBER, "21.5").await;
+        reads(handle, ENUMERATED, "b").await;
+        reads(handle, WEBSOCKET_STATUS, "1").await;
         let link = handle.fresh_status().await.connections[0].link.clone().unwrap();
         assert_eq!((link.state, link.counters.opened), ("ready", 1));
         assert!(link.extensions.is_some_and(|agreed| agreed.starts_with("permessage-deflate")));
 
         let path = NewValue::Scalar(Value::text("moved/events"));
-        handle.set(param(&handle, URL), path, BOUND).await.unwrap();
-        reads(&handle, TEXT, "first /moved/events").await;
+        handle.set(param(handle, URL), path, BOUND).await.unwrap();
+        reads(handle, TEXT, "first /moved/events").await;
         let link = handle.fresh_status().await.connections[0].link.clone().unwrap();
         assert_eq!((link.counters.opened, link.counters.dropped), (2, 0));
 
         drop(peer);
-        reads(&handle, WEBSOCKET_STATUS, "0").await;
+        reads(handle, WEBSOCKET_STATUS, "0").await;
         let _second = Peer::start(Kind::Python, port, "second").unwrap();
-        reads(&handle, TEXT, "second /moved/events").await;
-        reads(&handle, WEBSOCKET_STATUS, "1").await;
+        reads(handle, TEXT, "second /moved/events").await;
+        reads(handle, WEBSOCKET_STATUS, "1").await;
         let link = handle.fresh_status().await.connections[0].link.clone().unwrap();
         assert_eq!((link.state, link.counters.dropped), ("ready", 1));
 
-        stop.cancel();
-        assert!(tasks.stop(CLOSE).await.is_empty(), "the element ends by itself");
+        element.end().await;
     })
     .await;
 }

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Python,
     /// `ws` of npm.
     Node,
+    /// `pproxy` of PyPI: a proxy.
+    Proxy,
 }
 
 impl Kind {
@@ -25,13 +27,14 @@ impl Kind {
         match self {
             Self::Python => "websockets-15.0.1",
             Self::Node => "ws-8.18.3",
+            Self::Proxy => "pproxy-2.7.9",
         }
     }
 
     fn install(self, folder: &Path) -> Command {
         let mut command;
         match self {
-            Self::Python => {
+            Self::Python | Self::Proxy => {
                 command = Command::new("python3");
                 command.args([
                     "-m",
@@ -42,7 +45,7 @@ impl Kind {
                     "--disable-pip-version-check",
                 ]);
                 command.args(["--timeout", "15", "--retries", "1", "--no-deps", "--upgrade", "--target"]);
-                command.arg(folder).arg("websockets==15.0.1");
+                command.arg(folder).arg(self.name().replacen('-', "==", 1));
             }
             Self::Node => {
                 command = Command::new("npm");
@@ -54,15 +57,16 @@ impl Kind {
         command
     }
 
-    fn server(self, folder: &Path, port: u16, name: &str) -> Command {
+    fn server(self, folder: &Path, port: u16, name: &str, files: &[PathBuf]) -> Command {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
         let port = port.to_string();
         let mut command;
         match self {
-            Self::Python => {
+            Self::Python | Self::Proxy => {
+                let script = if self == Self::Proxy { "proxy.py" } else { "server.py" };
                 command = Command::new("python3");
                 command.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
-                command.arg(scripts.join("server.py")).args([&port, name]);
+                command.arg(scripts.join(script)).args([&port, name]).args(files);
             }
             Self::Node => {
                 command = Command::new("node");
@@ -80,9 +84,11 @@ impl Kind {
 fn library(kind: Kind) -> Result<PathBuf, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static PROXY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let cell = match kind {
         Kind::Python => &PYTHON,
         Kind::Node => &NODE,
+        Kind::Proxy => &PROXY,
     };
     cell.get_or_init(|| set_up(kind)).clone()
 }
@@ -120,9 +126,14 @@ pub(super) struct Peer {
 impl Peer {
     /// Starts a peer on a port, 0 for any; `name` is what it calls itself.
     pub(super) fn start(kind: Kind, port: u16, name: &str) -> Result<Self, String> {
+        Self::start_with(kind, port, name, &[])
+    }
+
+    /// Starts a peer that gets files as well: certificate, key and the clients' CA for TLS.
+    pub(super) fn start_with(kind: Kind, port: u16, name: &str, files: &[PathBuf]) -> Result<Self, String> {
         let folder = library(kind)?;
         let log = File::create(folder.with_extension("log")).map_err(|error| error.to_string())?;
-        let mut command = kind.server(&folder, port, name);
+        let mut command = kind.server(&folder, port, name, files);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().map_err(|error| format!("{kind:?} cannot be started: {error}"))?;
         let stdout = child.stdout.take().unwrap();
@@ -155,13 +166,14 @@ impl Drop for Peer {
     }
 }
 
-/// The peer of a kind that all tests share while any of them runs.
+/// The server of a kind that all tests share while any of them runs.
 pub(super) fn shared(kind: Kind) -> Option<Arc<Peer>> {
     static PYTHON: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     static NODE: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     let slot = match kind {
         Kind::Python => &PYTHON,
         Kind::Node => &NODE,
+        Kind::Proxy => panic!("a proxy is no server"),
     };
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(peer) = slot.upgrade() {

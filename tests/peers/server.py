@@ -1,11 +1,13 @@
 """A peer for interop tests on the library `websockets`: what it does with a link is in the link's path.
 
-Announces its port as the first line on stdout and ends when its stdin closes. Arguments: port (0 is any), a name for itself.
+Announces its port as the first line on stdout and ends when its stdin closes. Arguments: port (0 is any), a name for itself;
+for TLS also the files of a certificate and its key, and of the CA that clients must have a certificate of.
 """
 
 import asyncio
 import http
 import json
+import ssl
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
@@ -155,8 +157,20 @@ async def handle(ws):
         ending(query["id"]).set_result({"code": ws.close_code, "reason": ws.close_reason})
 
 
+def tls(files):
+    if not files:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[0], files[1])
+    if len(files) > 2:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(files[2])
+    return context
+
+
 async def main():
     options = {
+        "ssl": tls(sys.argv[3:]),
         "process_request": answer,
         "select_subprotocol": select,
         "compression": None,

@@ -62,10 +62,21 @@ pub(super) async fn open(
     let answer = match exchange(&mut io, request).await {
         Ok(answer) => answer,
         Err(error) => {
-            if matches!(&error, ReadError::Io(error) if tls::inner(error).is_some()) {
-                log.back_to(Stage::Tls);
-            }
-            return Err(unread(error, target));
+            let asked = summary.as_ref().map(|summary| summary.asked).unwrap_or_default();
+            return Err(match error {
+                ReadError::Io(error) if tls::inner(&error).is_some() => {
+                    log.back_to(Stage::Tls);
+                    tls::trouble(&error)
+                }
+                error @ (ReadError::Io(_) | ReadError::Closed(0)) => match tls::ended_after_asking(asked) {
+                    Some(trouble) => {
+                        log.back_to(Stage::Tls);
+                        trouble
+                    }
+                    None => unread(error, target),
+                },
+                error @ (ReadError::Closed(_) | ReadError::Head(_)) => unread(error, target),
+            });
         }
     };
     if answer.response.status != 101 {
@@ -230,9 +241,6 @@ fn list(addresses: &[SocketAddr]) -> String {
 }
 
 fn broken(error: &std::io::Error, target: &Target) -> Trouble {
-    if tls::inner(error).is_some() {
-        return tls::trouble(error);
-    }
     Trouble::new(
         FailureKind::Broken,
         format!("the connection broke before the answer: {}", words(error)),

@@ -147,12 +147,12 @@ fn socks_trouble(error: &tokio_socks::Error, proxy: &Proxy, to: &str) -> Trouble
         Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => (
             FailureKind::ProxyRefused,
             "the SOCKS5 proxy ended the connection without an answer".to_owned(),
-            "check the proxy's address and kind, and see its log",
+            "check the proxy's address and kind, user name and password, and see its log",
         ),
         Error::Io(error) => (
             FailureKind::ProxyRefused,
             format!("the connection to the SOCKS5 proxy broke: {}", words(error)),
-            "check the proxy's address and kind, and see its log",
+            "check the proxy's address and kind, user name and password, and see its log",
         ),
         // A foreign enum: the replies of RFC 1928 that are left, in the crate's words.
         other => (

@@ -16,7 +16,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Settings, Verification};
+use super::{Asked, Settings, Verification};
 use crate::engine::target::Target;
 use crate::engine::target::request::{Header, Provenance, Request};
 use crate::transport::dial::{Connector, Environment, Io, Opened, Plan, open};
@@ -87,7 +87,7 @@ impl Identity {
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         match self.server(Clients::All) {
             Peer::Tls(config) => config,
-            Peer::Says(_) | Peer::Silent => unreachable!("a server is a TLS server"),
+            Peer::Says(_) | Peer::TlsThenDrops(_) | Peer::Silent => unreachable!("a server is a TLS server"),
         }
     }
 
@@ -125,6 +125,8 @@ enum Peer {
     Tls(Arc<ServerConfig>),
     /// Reads once and answers this, whatever came.
     Says(&'static [u8]),
+    /// Ends the connection after the handshake, without an alert or a farewell.
+    TlsThenDrops(Arc<ServerConfig>),
     /// Takes the connection and says nothing.
     Silent,
 }
@@ -151,6 +153,7 @@ impl Connector for Peer {
                     let _ = far.read(&mut seen).await;
                     let _ = far.write_all(text).await;
                 }
+                Peer::TlsThenDrops(config) => drop(TlsAcceptor::from(config).accept(far).await),
                 Peer::Silent => {
                     let _far = far;
                     std::future::pending::<()>().await;
@@ -275,6 +278,13 @@ async fn a_certificate_that_does_not_hold_is_told_in_its_own_words() {
     let url = "wss://device.example/p";
     let certificate = FailureKind::Certificate;
 
+    let server = Authority::new("Ours").identity(&["device.example"]).server(Clients::All);
+    check(
+        dial(&server, url, &ours).await,
+        certificate,
+        "the peer's certificate is signed by an issuer that only has the name of a trusted one",
+        "set ca to a file with its new certificate",
+    );
     let server = other.identity(&["device.example"]).server(Clients::All);
     check(
         dial(&server, url, &ours).await,
@@ -438,7 +448,9 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
         let server = server.server_of(Clients::SignedBy(&clients), versions);
         let key = client.key.serialize_pem();
         let shown = folder.showing(&ca.pem(), &client.pem, &key);
-        assert!(dial(&server, url, &shown).await.is_ok());
+        let opened = dial(&server, url, &shown).await.unwrap();
+        assert_eq!(opened.tls.as_ref().map(|tls| tls.asked), Some(Asked::GotOurs));
+        assert!(opened.stages[2].detail.ends_with("our certificate shown"), "{opened:?}");
         // One file with both.
         let both = folder.file("both.pem", &format!("{key}{}", client.pem));
         let shown = Settings { certificate: Some(both), ..folder.trusting(&ca.pem()) };
@@ -468,6 +480,49 @@ async fn a_client_certificate_is_shown_where_it_is_asked_for() {
         "the peer does not accept our client certificate (CertificateExpired)",
         "check that they are valid",
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_drops_after_it_asked_for_a_certificate_is_a_failure_of_tls() {
+    let (ca, clients, folder) = (Authority::new("Ours"), Authority::new("Clients"), Folder::new());
+    let server = ca.identity(&["device.example"]);
+    let url = "wss://device.example/p";
+    let optional = |versions: &[&'static rustls::SupportedProtocolVersion]| {
+        let mut roots = RootCertStore::empty();
+        roots.add(clients.0.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let verifier = verifier.allow_unauthenticated().build().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        let key = PrivateKeyDer::try_from(server.key.serialize_der()).unwrap();
+        let builder = builder.with_client_cert_verifier(verifier);
+        Arc::new(builder.with_single_cert(vec![server.certificate.clone()], key).unwrap())
+    };
+    let client = clients.identity(&["client"]);
+    for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
+        let trusting = folder.trusting(&ca.pem());
+        let dropping = Peer::TlsThenDrops(optional(versions));
+        check(
+            dial(&dropping, url, &trusting).await,
+            FailureKind::ClientCertificate,
+            "the peer asked for a client certificate, got none and ended the connection",
+            "set certificate and key",
+        );
+        let shown = folder.showing(&ca.pem(), &client.pem, &client.key.serialize_pem());
+        check(
+            dial(&dropping, url, &shown).await,
+            FailureKind::Tls,
+            "the peer asked for our client certificate, got it and ended the connection",
+            "see the peer's log",
+        );
+        // Where it is only a wish, none is no failure.
+        let opened = dial(&Peer::Tls(optional(versions)), url, &trusting).await.unwrap();
+        assert_eq!(opened.tls.unwrap().asked, Asked::GotNone);
+        // A peer that did not ask is no failure of TLS.
+        let Peer::Tls(config) = server.server_of(Clients::All, versions) else { unreachable!() };
+        let failure = dial(&Peer::TlsThenDrops(config), url, &trusting).await.unwrap_err();
+        assert_eq!(failure.stages.last().unwrap().stage, Stage::Http, "{failure}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,108 @@
+//! Links through a proxy that we did not write: `pproxy`, with and without credentials, plain and with TLS inside.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use backshell::transport::failure::{FailureKind, Stage};
+use backshell::transport::proxy::Choice;
+use backshell::transport::wire::Message;
+use backshell::value::Secret;
+
+use super::peer::{Kind, Peer, or_skipped, shared};
+use super::secure::Authority;
+use super::{bounded, bytes, dial, open_plan, plan};
+
+fn by(text: String) -> Choice {
+    Choice::Url(Secret::new(text))
+}
+
+/// The proxy; `guarded` wants `u:p`.
+fn proxy(mode: &str) -> Option<Peer> {
+    or_skipped(Peer::start(Kind::Proxy, 0, mode))
+}
+
+#[tokio::test]
+async fn links_go_through_every_kind_of_proxy() {
+    let (Some(open), Some(guarded)) = (proxy("open"), proxy("guarded")) else { return };
+    let authority = Authority::new();
+    let Some(secure) = authority.server(&authority.identity("localhost", 2090)) else { return };
+    let Some(plain) = shared(Kind::Python) else { return };
+    bounded(async {
+        for scheme in ["http", "socks5", "socks5h"] {
+            for (proxy, credentials) in [(&open, ""), (&open, "u:p@"), (&guarded, "u:p@")] {
+                let proxy = format!("{scheme}://{credentials}127.0.0.1:{}", proxy.port);
+                for url in [plain.url("/echo"), format!("wss://localhost:{}/echo", secure.port)] {
+                    let mut plan = plan(&url, &[]);
+                    plan.proxy = by(proxy.clone());
+                    plan.tls = authority.trusted();
+                    let mut client = open_plan(plan).await;
+                    client.echo(Message::binary(bytes(400 << 10))).await;
+                    assert!(
+                        client.opened.stages.iter().any(|report| report.stage == Stage::Proxy && report.ok)
+                    );
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_that_are_missing_or_wrong_are_a_failure_of_the_proxy() {
+    let Some(guarded) = proxy("guarded") else { return };
+    bounded(async {
+        for (scheme, credentials, kind, summary) in [
+            (
+                "http",
+                "",
+                FailureKind::ProxyCredentials,
+                "the proxy answered `HTTP/1.1 407 Proxy Authentication Required` to CONNECT peer.example:80",
+            ),
+            (
+                "http",
+                "u:hunter2@",
+                FailureKind::ProxyCredentials,
+                "the proxy answered `HTTP/1.1 407 Proxy Authentication Required` to CONNECT peer.example:80",
+            ),
+            // This proxy does not answer what it does not like, it hangs up.
+            (
+                "socks5h",
+                "",
+                FailureKind::ProxyRefused,
+                "the SOCKS5 proxy ended the connection without an answer",
+            ),
+            (
+                "socks5h",
+                "u:hunter2@",
+                FailureKind::ProxyRefused,
+                "the SOCKS5 proxy ended the connection without an answer",
+            ),
+        ] {
+            let mut plan = plan("ws://peer.example/", &[]);
+            plan.proxy = by(format!("{scheme}://{credentials}127.0.0.1:{}", guarded.port));
+            let failure = dial(plan).await.unwrap_err();
+            assert_eq!((failure.kind, failure.summary.as_str()), (kind, summary));
+            let last = failure.stages.last().unwrap();
+            assert_eq!((last.stage, last.ok), (Stage::Proxy, false));
+            assert!(failure.advice.contains("user name and password"), "{}", failure.advice);
+            assert!(!format!("{failure:?}").contains("hunter2"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_the_proxy_does_not_reach_is_not_blamed_on_us() {
+    let Some(open) = proxy("open") else { return };
+    // Bound and not listening: refuses every connection while it lives.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    bounded(async {
+        let mut plan = plan(&format!("ws://{}/", held.local_addr().unwrap()), &[]);
+        plan.proxy = by(format!("http://127.0.0.1:{}", open.port));
+        let failure = dial(plan).await.unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.summary.as_str()),
+            (FailureKind::ProxyRefused, "the proxy ended the connection without an answer")
+        );
+    })
+    .await;
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod element;
+mod endings;
 mod failures;
 mod peer;
 mod proxies;
@@ -18,7 +19,9 @@ use backshell::transport::dial::{self, Environment, Plan};
 use backshell::transport::failure::Failure;
 use backshell::transport::proxy::Choice;
 use backshell::transport::tls;
-use backshell::transport::wire::{Closed, Event, Inbox, Kind, Limits, Message, Outbox, Role, Setup, Why};
+use backshell::transport::wire::{
+    Closed, Event, Inbox, KeepAlive, Kind, Limits, Message, Outbox, Role, Setup, Why,
+};
 use bytes::Bytes;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -72,12 +75,17 @@ async fn open(url: &str, headers: &[(&str, &str)]) -> Client {
 }
 
 async fn open_plan(plan: Plan) -> Client {
+    open_watched(plan, KeepAlive::default()).await
+}
+
+async fn open_watched(plan: Plan, keep_alive: KeepAlive) -> Client {
     let target = plan.request.shown_target();
     let mut opened = dial(plan).await.unwrap_or_else(|failure| panic!("{target}: {failure}"));
     let (nothing, _) = tokio::io::duplex(1);
     let mut setup = Setup::new(std::mem::replace(&mut opened.io, Box::new(nothing)), Role::Client);
     setup.leftover = std::mem::take(&mut opened.leftover);
     setup.deflate = opened.deflate;
+    setup.keep_alive = keep_alive;
     setup.limits = Limits { max_message_bytes: 16 << 20, ..Limits::default() };
     let (inbox, outbox, link) = setup.open();
     let mut tasks = Tasks::new(&CancellationToken::new());

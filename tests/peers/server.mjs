@@ -71,6 +71,16 @@ const actions = {
     else ws.close(Number(code), url.searchParams.get('reason') ?? '');
   },
 
+  // Neither reads nor writes any more, and keeps the connection.
+  '/silent': (ws) => ws._socket.pause(),
+
+  '/reset': (ws) => ws._socket.resetAndDestroy(),
+
+  '/drop': (ws) => ws.terminate(),
+
+  // Ends its own direction without a close frame, and goes on reading.
+  '/half-close': (ws) => ws._socket.end(),
+
   '/ending': (ws, url) => {
     ws.send('waiting');
     ending(url.searchParams.get('of')).promise.then((end) => ws.send(JSON.stringify(end)));

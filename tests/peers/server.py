@@ -7,7 +7,9 @@ for TLS also the files of a certificate and its key, and of the CA that clients 
 import asyncio
 import http
 import json
+import socket
 import ssl
+import struct
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
@@ -107,6 +109,28 @@ async def close(ws, query):
         await ws.wait_closed()
 
 
+async def silent(ws, query):
+    """Neither reads nor writes any more, and keeps the connection."""
+    ws.transport.pause_reading()
+    await asyncio.Event().wait()
+
+
+async def reset(ws, query):
+    linger = struct.pack("ii", 1, 0)
+    ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    ws.transport.abort()
+
+
+async def drop(ws, query):
+    ws.transport.abort()
+
+
+async def half_close(ws, query):
+    """Ends its own direction without a close frame, and goes on reading."""
+    ws.transport.write_eof()
+    await ws.wait_closed()
+
+
 async def tell_ending(ws, query):
     await ws.send("waiting")
     await ws.send(json.dumps(await ending(query["of"])))
@@ -140,6 +164,10 @@ ACTIONS = {
     "/fragments": fragments,
     "/pings": pings,
     "/close": close,
+    "/silent": silent,
+    "/reset": reset,
+    "/drop": drop,
+    "/half-close": half_close,
     "/ending": tell_ending,
     "/x-nmos/events/ws": events,
     "/moved/events": events,

@@ -175,7 +175,7 @@ pub const KEYS: &[Key] = &[
         "element.connection.N.proxy",
         Kind::Given,
         Definition,
-        "URL of a proxy: `http://`, `https://` or `socks5://`, with user and password if need be.",
+        "URL of a proxy: `http://`, `https://`, `socks5://` or `socks5h://`, with user and password if need be; `none` is a direct connection.",
     ),
     key(
         "element.connection.N.tls",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use backshell::element::handle::Handle;
 
@@ -145,4 +146,46 @@ async fn a_peer_that_closes_before_its_first_message_reads_so() {
         element.end().await;
     })
     .await;
+}
+
+/// A log that a test can read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn verify_false_opens_and_is_warned_about_at_the_start() {
+    let theirs = Authority::new();
+    let Some(peer) = theirs.server(&theirs.identity("camera-7.example", 2021)) else { return };
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // For this thread only, on which the whole test runs.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    bounded(async {
+        let connection =
+            format!("host = \"wss://localhost\"\nport = {}\ntls = {{ verify = false }}", peer.port);
+        let element = Element::start(&connection, "");
+        let mut status = element.handle.watch_status();
+        let ready = status
+            .wait_for(|status| status.connections[0].link.as_ref().is_some_and(|link| link.state == "ready"));
+        drop(ready.await.unwrap());
+        element.end().await;
+    })
+    .await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<&str> =
+        log.lines().filter(|line| line.contains("certificates are not checked")).collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("WARN") && warnings[0].contains("studio"), "{}", warnings[0]);
 }

@@ -317,7 +317,7 @@ codes! {
         "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Tls certificate=\"a.pem\" key=\"a.key\"/></CommunicationOptions></Http></Connection></Connections>";
     BadProxy, "P4016", Error,
         "a proxy address that cannot be read",
-        "A proxy is `http://host:port` or `socks5://host:port`, with user and password in front of the host if need be.",
+        "A proxy is `http://host:port`, `https://host:port`, `socks5://host:port` (names are resolved here) or `socks5h://host:port` (by the proxy), with user and password in front of the host if need be.",
         "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Proxy url=\"proxy.example\"/></CommunicationOptions></Http></Connection></Connections>",
         "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Proxy url=\"http://proxy.example:3128\"/></CommunicationOptions></Http></Connection></Connections>";
     BadStopCode, "P4017", Warning,

@@ -41,7 +41,7 @@ pub struct Connection {
     pub tls: Tls,
     /// `bs:Limits`.
     pub limits: Limits,
-    /// `bs:Proxy url`: `http://host:port`, `socks5://host:port`, or `none` for a direct connection.
+    /// `bs:Proxy url`: `http://host:port`, `https://`, `socks5://` or `socks5h://`, or `none` for a direct connection.
     pub proxy: Option<Arc<str>>,
 }
 

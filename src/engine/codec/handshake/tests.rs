@@ -140,3 +140,28 @@ fn a_body_is_text_where_its_charset_is_known() {
     assert_eq!(value(b"\xE9", "text/plain; charset=ISO-8859-1"), "é".into());
     assert_eq!(value(b"\xE9", "text/plain"), Value::Bytes(Bytes::from_static(b"\xE9")));
 }
+
+#[test]
+fn the_proxy_of_the_handshake_session_is_worked_out_from_the_present_values() {
+    let mut build = Build::new();
+    let server = build.text("server");
+    let password = build.param("password", ParamKind::Write, ValueType::String, |param| param.secret = true);
+    let exchange = build::exchange(Source::Literal("/".into()));
+    let session = build.session(vec![exchange], |session| {
+        session.proxy = Some(connection::SessionProxy {
+            server: Source::Param(server),
+            user: Some(Source::Literal("u".into())),
+            password: Some(Source::Param(password)),
+        });
+    });
+    build.connection(|connection| connection.handshake = Some(session));
+    let mut params = Params::new(build.done());
+    let first = ConnectionIx::new(0).expect("the first");
+    assert!(proxy(&params, first).is_none(), "an empty one is none");
+    let _ = params.set(server, "gate:3128".into(), Origin::Api);
+    let _ = params.set(password, "hunter2".into(), Origin::Api);
+    let (server, credentials) = proxy(&params, first).expect("it is set");
+    let credentials = credentials.expect("there is a user");
+    assert_eq!((server.expose().as_str(), credentials.user.as_str()), ("gate:3128", "u"));
+    assert_eq!(credentials.password.expose(), "hunter2");
+}

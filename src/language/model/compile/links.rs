@@ -444,7 +444,7 @@ fn proxy(scope: &mut Scope, settings: Option<&Settings<'_>>, user: User) -> Opti
                 text.span,
                 format!("the proxy of {user} is no address of a proxy"),
             )
-            .with_help("write `http://host:port`, `socks5://host:port` or `none`"),
+            .with_help("write `http://host:port`, `https://host:port`, `socks5://host:port`, `socks5h://host:port` or `none`"),
         );
         return None;
     }

@@ -104,7 +104,7 @@ pub(super) static LIMITS: Element =
 pub(super) static PROXY: Element = element("Proxy", Kind::Nothing, "The proxy of the connection.").ours().attributes(&[attribute(
     "url",
     Kind::Text,
-    "`http://host:port` or `socks5://host:port`, with user and password if need be; `none` is a direct connection.",
+    "`http://host:port`, `https://host:port`, `socks5://host:port` (names are resolved here) or `socks5h://host:port` (by the proxy), with user and password if need be; `none` is a direct connection.",
 )
 .required()]);
 

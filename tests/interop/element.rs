@@ -31,11 +31,11 @@ const NUMBER: i32 = 41;
 const TEXT: i32 = 42;
 const ENUMERATED: i32 = 43;
 
-/// The definition that we ship, with the settings that an operator would write: those of the connection, and parameters.
-fn spec(connection: &str, params: &str) -> Spec {
+/// The definition that we ship, edited, with the settings that an operator would write: of the connection, and parameters.
+fn spec(connection: &str, params: &str, edit: impl FnOnce(String) -> String) -> Spec {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let definition = "protocols/nmos-is07-events/protocol.xml";
-    let text = std::fs::read_to_string(folder.join(definition)).unwrap();
+    let text = edit(std::fs::read_to_string(folder.join(definition)).unwrap());
     let protocol = load::whole(&Source::new(definition, text)).0.unwrap();
     let settings = format!(
         "[[element]]\nname = \"studio\"\nprotocol = \"{definition}\"\n\
@@ -58,6 +58,11 @@ pub(super) struct Element {
 impl Element {
     /// Starts the definition that we ship with settings of its connection and of parameters.
     pub(super) fn start(connection: &str, params: &str) -> Self {
+        Self::start_edited(connection, params, |definition| definition)
+    }
+
+    /// As [`Element::start`], with the text of the definition changed.
+    pub(super) fn start_edited(connection: &str, params: &str, edit: impl FnOnce(String) -> String) -> Self {
         let mut tasks = Tasks::new(&CancellationToken::new());
         let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
         let granting = gate.clone();
@@ -65,7 +70,8 @@ impl Element {
         let services =
             Services { gate, store: None, dials: Environment::of_process(), clock: Clock::start() };
         let stop = CancellationToken::new();
-        let handle = driver::start(Arc::new(spec(connection, params)), services, &mut tasks, stop.clone());
+        let handle =
+            driver::start(Arc::new(spec(connection, params, edit)), services, &mut tasks, stop.clone());
         Self { handle, stop, tasks }
     }
 

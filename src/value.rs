@@ -77,6 +77,12 @@ impl From<&str> for Value {
     }
 }
 
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
 impl From<f64> for Value {
     fn from(number: f64) -> Self {
         Self::number(number)

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,11 +113,7 @@ async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
     // The store outlives the elements, so that their last values are saved.
     let mut below = Tasks::new(&CancellationToken::new());
     let store = Store::start(&mut below, &settings.data_dir, clock.wall(crate::element::clock::now()));
-    let limit = NonZeroU32::new;
-    let gate = Gate::new(Limits {
-        per_second: limit(settings.dial.per_second),
-        per_host_per_second: limit(settings.dial.per_host_per_second),
-    });
+    let gate = Gate::new(Limits::from(settings.dial));
     let granting = gate.clone();
     below.spawn("dial budget", |stop| granting.run(stop));
     let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::link::cause::{Cause, Change, Changes, Origin};
 use crate::engine::link::policy::{Policy, Rejection, Verdict};
-use crate::engine::link::status::{Close, Epoch, Flaps, Indication, Phase, Snapshot, Successor};
+use crate::engine::link::status::{Close, Epoch, Flaps, Phase, Snapshot, Successor};
 use crate::value::Context;
 
 /// The transport keeps the dial deadline and says at which stage it passed; this much later the link gives up by itself.
@@ -181,8 +181,6 @@ pub enum Effect {
         /// Why.
         cause: Cause,
     },
-    /// The status parameter gets a new value.
-    Status(Indication),
     /// The link began to flap (with the number of drops) or ceased to (`None`).
     Flapping(Option<usize>),
 }
@@ -278,7 +276,6 @@ pub struct Link {
     hasty_moves: u8,
     /// Dials wait until then, unless a user, a script or the API asks.
     not_before: Option<Instant>,
-    indicated: Option<Indication>,
     moved: Option<Cause>,
     last_close: Option<Close>,
     flaps: Flaps,
@@ -305,7 +302,6 @@ impl Link {
             refusals: 0,
             hasty_moves: HASTY_MOVES,
             not_before: None,
-            indicated: None,
             moved: None,
             last_close: None,
             flaps: Flaps::default(),

@@ -180,9 +180,9 @@ impl Driver {
         self.tap_response(connection, epoch, &opened.response);
         let captured = self.capture(connection, &opened.response);
         let Some(spec) = self.spec.connections.get(connection.index()) else { return };
-        let extensions =
-            opened.response.header("sec-websocket-extensions").map(|text| Arc::from(text.as_str()));
-        let subprotocol = opened.subprotocol.as_deref().map(Arc::from);
+        let shown = |text: &str| Arc::from(self.masked_text(text));
+        let extensions = opened.response.header("sec-websocket-extensions").map(|text| shown(&text));
+        let subprotocol = opened.subprotocol.as_deref().map(shown);
         let opening = (self.ctx.now, std::mem::take(&mut opened.stages));
         let (inbox, outbox, link) = setup(spec, opened).open();
         let abort = self.tasks.spawn("link", |stop| {

@@ -84,15 +84,13 @@ impl Driver {
                 self.status_is_old = true;
             }
             Effect::Up { epoch, from } => self.up(connection, epoch, from.is_some()),
-            // The change of state says the same, and why; only the address of a link that was taken over is news.
+            // The change of state has told the engine, and why.
             Effect::Down { .. } => {}
             Effect::State { from, to, why } => self.state_changed(connection, from, to, &why),
             Effect::Moved { cause } => {
                 tracing::info!(element = %self.spec.name, connection = connection.index(), %cause, "link moves");
                 self.status_is_old = true;
             }
-            // The engine sets the status parameter itself, with the triggers around it.
-            Effect::Status(_) => {}
             Effect::Flapping(drops) => {
                 match drops {
                     Some(drops) => tracing::warn!(
@@ -111,12 +109,13 @@ impl Driver {
         let Some(life) = self.life(connection) else { return };
         let Some(socket) = life.sockets.iter_mut().find(|socket| socket.epoch == epoch) else { return };
         let captured = std::mem::take(&mut socket.captured);
+        let old = life.peer.replace(socket.peer.clone());
         life.last_failure = None;
         if !captured.is_empty() {
             self.engine.captured(&mut self.ctx, captured);
         }
         let change = if took_over { LinkChange::Swapped } else { LinkChange::Ready };
-        self.engine.link(&mut self.ctx, connection, change, None);
+        self.engine.link(&mut self.ctx, connection, change, old.as_deref());
         self.status_is_old = true;
     }
 
@@ -134,21 +133,35 @@ impl Driver {
         let why_text = why.to_string();
         let epoch = self.life(connection).and_then(|life| life.link.snapshot().epoch);
         self.tap(connection, epoch, || WireEvent::State(from.name(), to.name(), why_text));
-        let change = match (from, to) {
+        let peer = self.life(connection).filter(|_| from == Phase::Ready).and_then(|life| life.peer.take());
+        let changes: &[LinkChange] = match (from, to) {
+            (_, Phase::Connecting | Phase::Ready) if from != Phase::Ready => &[],
             (Phase::Ready, Phase::Closing) => match why {
-                Cause::Params(_) | Cause::Reconnect(_) => Some(LinkChange::Moved),
-                Cause::HeartbeatLost => Some(LinkChange::Down),
-                _ => Some(LinkChange::Closed),
+                Cause::Params(_) | Cause::Reconnect(_) => &[LinkChange::Moved],
+                Cause::TargetKnown
+                | Cause::TargetEmpty
+                | Cause::Open
+                | Cause::Close
+                | Cause::Stop
+                | Cause::Opened
+                | Cause::DialFailed
+                | Cause::DialTimeout
+                | Cause::Lost(_)
+                | Cause::HeartbeatLost
+                | Cause::Rejected(_)
+                | Cause::Retry
+                | Cause::Closed
+                | Cause::CloseTimeout => &[LinkChange::Closed],
             },
-            (_, Phase::Rejected) => Some(LinkChange::Rejected),
-            (_, Phase::Backoff) | (Phase::Ready, Phase::Connecting) => Some(LinkChange::Down),
-            (_, Phase::Idle | Phase::Closed | Phase::Stopped) => Some(LinkChange::Closed),
-            (_, Phase::Connecting | Phase::Ready | Phase::Closing) => None,
+            // It was open: that it is over comes before that it will not be opened again soon.
+            (Phase::Ready, Phase::Rejected) => &[LinkChange::Down, LinkChange::Rejected],
+            (_, Phase::Rejected) => &[LinkChange::Rejected],
+            (_, Phase::Backoff | Phase::Connecting) => &[LinkChange::Down],
+            (_, Phase::Idle | Phase::Closed | Phase::Stopped) => &[LinkChange::Closed],
+            (_, Phase::Ready | Phase::Closing) => &[],
         };
-        if let Some(change) = change {
-            let peer =
-                self.life(connection).and_then(|life| life.sockets.first()).map(|socket| socket.peer.clone());
-            self.engine.link(&mut self.ctx, connection, change, peer.as_deref());
+        for change in changes {
+            self.engine.link(&mut self.ctx, connection, *change, peer.as_deref());
         }
     }
 
@@ -187,11 +200,14 @@ impl Driver {
                         Kind::Text => MessageKind::Text,
                         Kind::Binary => MessageKind::Binary,
                     };
-                    if self.is_tapped() {
-                        let shown = self.masked(message.data());
-                        self.tap(connection, Some(epoch), || WireEvent::Received(kind, shown, None));
+                    let shown = self.is_tapped().then(|| self.masked(message.data()));
+                    let taker = self.engine.message(&mut self.ctx, connection, kind, message.into_data());
+                    if let Some(shown) = shown {
+                        // Once more: what it brought may itself be a secret.
+                        let shown = self.masked(&shown);
+                        let response = taker.map(|taker| self.engine.protocol().response(taker).id.0);
+                        self.tap(connection, Some(epoch), || WireEvent::Received(kind, shown, response));
                     }
-                    self.engine.message(&mut self.ctx, connection, kind, message.into_data());
                     // What the message caused comes before the next one.
                     self.settle();
                 }
@@ -208,14 +224,16 @@ impl Driver {
             code: frame.code.unwrap_or(1005),
             reason: Arc::from(frame.reason.as_str()),
         });
+        let verdict = verdict_of_close(close.as_ref().map(|close| close.code), &life.link.policy().stop_on);
         let by: Arc<str> = match &closed {
             Some(closed) => Arc::from(closed.why.to_string()),
             None => Arc::from("the link's task failed"),
         };
         let code = closed.as_ref().map_or(1006, Closed::code);
-        let reason = close.as_ref().map_or_else(|| Arc::from(""), |close| close.reason.clone());
+        // The peer's own words.
+        let reason: Arc<str> = Arc::from(self.masked_text(close.as_ref().map_or("", |close| &close.reason)));
+        let Some(life) = self.life(connection) else { return };
         life.last_close = Some(CloseStatus { code, reason: reason.clone(), by: by.clone(), at: wall });
-        let verdict = verdict_of_close(close.as_ref().map(|close| close.code), &life.link.policy().stop_on);
         self.tap(connection, Some(epoch), || WireEvent::Closed(code, reason.to_string(), by.to_string()));
         if let Some(failure) = closed.and_then(|closed| self.before_first_message(connection, epoch, &closed))
         {

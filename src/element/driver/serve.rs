@@ -48,11 +48,16 @@ impl Driver {
             Request::Subscribe(reply) => {
                 // Full: the subscription ends, and its owner asks for a new snapshot.
                 let (changes_in, changes) = mpsc::channel(CHANGE_QUEUE);
+                // Those who have gone are otherwise only noticed at the next change.
+                self.subscribers.retain(|subscriber| !subscriber.changes.is_closed());
                 if reply.send(Subscription::new(self.snapshot(), changes)).is_ok() {
                     self.subscribers.push(Subscriber { changes: changes_in });
                 }
             }
-            Request::Tap(events) => self.taps.push(TapEnd { events, missed: 0 }),
+            Request::Tap(events) => {
+                self.taps.retain(|tap| !tap.events.is_closed());
+                self.taps.push(TapEnd { events, missed: 0 });
+            }
             Request::Explain(connection, reply) => {
                 let _ = reply.send(self.explain(connection));
             }

@@ -36,6 +36,8 @@ pub(super) struct Life {
     pub(super) epoch: u64,
     /// Where the last dial went, without secrets.
     pub(super) target: Option<Arc<str>>,
+    /// `host:port` of the peer while the link is ready, for `Disconnections`.
+    pub(super) peer: Option<Arc<str>>,
     pub(super) last_close: Option<CloseStatus>,
     pub(super) last_failure: Option<Arc<FailureStatus>>,
     /// Counts of the sockets that are over.

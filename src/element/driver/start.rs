@@ -12,14 +12,14 @@ use crate::element::driver::{Driver, Services, number};
 use crate::element::handle::Request;
 use crate::element::spec::{ConnectionSpec, Spec};
 use crate::element::status::{ElementState, Status};
-use crate::engine::link::policy::{Handover, Policy, StopOn};
+use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
 use crate::engine::logic::{Engine, First, Options};
 use crate::engine::param::Cells;
 use crate::engine::param::startup::{Fingerprint, Provenance, Setting, Stored};
 use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
-use crate::language::model::connection::{self, ConnectionKind};
+use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, ParamId, TableIx};
 use crate::store::{Applied, Loaded, Store};
 use crate::tasks::Tasks;
@@ -50,12 +50,13 @@ impl Driver {
                 let settings = spec.connections.get(connection.index()).filter(|_| is_link);
                 let life = settings.map(|settings| {
                     Box::new(Life {
-                        link: Link::new(&ctx, policy(settings)),
+                        link: Link::new(&ctx, Policy::of(&settings.reconnect, settings.timeout)),
                         ticket: None,
                         dial: None,
                         sockets: Vec::new(),
                         epoch: 0,
                         target: None,
+                        peer: None,
                         last_close: None,
                         last_failure: None,
                         past: Default::default(),
@@ -221,24 +222,4 @@ fn add_cell(
         }
     };
     row.cells.push((column, value.clone()));
-}
-
-/// How a link behaves, from what the element was started with.
-fn policy(settings: &ConnectionSpec) -> Policy {
-    let reconnect = &settings.reconnect;
-    let stop_on: Vec<String> = reconnect.stop_on.iter().map(u16::to_string).collect();
-    Policy {
-        initial_delay: reconnect.initial_delay,
-        max_delay: reconnect.max_delay,
-        settle: reconnect.settle,
-        window: reconnect.window,
-        close_timeout: reconnect.close_timeout,
-        rejected_delay: reconnect.rejected_delay,
-        dial_timeout: settings.timeout,
-        handover: match reconnect.handover {
-            connection::Handover::CloseFirst => Handover::CloseFirst,
-            connection::Handover::OpenFirst => Handover::OpenFirst,
-        },
-        stop_on: StopOn::parse(&stop_on.join(";")).unwrap_or_default(),
-    }
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::link::cause::{Cause, Changes, Origin};
-use crate::engine::link::policy::{Handover, MAX_RETRY_AFTER, Rejection, Verdict};
+use crate::engine::link::policy::{MAX_RETRY_AFTER, Rejection, Verdict};
 use crate::engine::link::status::Epoch;
 use crate::engine::link::step::NORMAL;
 use crate::engine::link::{Attempt, Effect, HASTY_MOVES, Link, QUEUE_LIMIT, State, Target, Then};
+use crate::language::model::connection::Handover;
 use crate::value::Context;
 
 /// Close code of an element that stops.

@@ -6,23 +6,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use crate::settings;
+use crate::language::model::connection::{Handover, Reconnect};
 
 /// The first wait of a link that was rejected; it doubles up to [`Policy::rejected_delay`].
 pub const FIRST_REJECTED_DELAY: Duration = Duration::from_secs(10);
 
 /// The longest `Retry-After` that is believed; a peer must not park a link for ever.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Which of two links comes first when a link moves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Handover {
-    /// The old link closes, then the new one opens.
-    #[default]
-    CloseFirst,
-    /// The new link opens, then the old one closes with 1000.
-    OpenFirst,
-}
 
 /// The settings of `bs:Reconnect` and the dial deadline, in time units; see `LANGUAGE.md` 2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,23 +54,18 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The same with what the settings of an element override, within the ranges.
-    #[must_use]
-    pub fn with_settings(self, settings: &settings::Reconnect, timeout: Option<Duration>) -> Self {
-        let handover = settings.handover.map(|handover| match handover {
-            settings::Handover::CloseFirst => Handover::CloseFirst,
-            settings::Handover::OpenFirst => Handover::OpenFirst,
-        });
+    /// What a definition and its settings together say, within the ranges; `timeout` is that of a dial.
+    pub fn of(reconnect: &Reconnect, timeout: Duration) -> Self {
         Self {
-            initial_delay: settings.initial_delay.unwrap_or(self.initial_delay),
-            max_delay: settings.max_delay.unwrap_or(self.max_delay),
-            settle: settings.settle.unwrap_or(self.settle),
-            window: settings.window.unwrap_or(self.window),
-            close_timeout: settings.close_timeout.unwrap_or(self.close_timeout),
-            rejected_delay: settings.rejected_delay.unwrap_or(self.rejected_delay),
-            dial_timeout: timeout.unwrap_or(self.dial_timeout),
-            handover: handover.unwrap_or(self.handover),
-            stop_on: settings.stop_on.as_deref().map_or(self.stop_on, StopOn::of),
+            initial_delay: reconnect.initial_delay,
+            max_delay: reconnect.max_delay,
+            settle: reconnect.settle,
+            window: reconnect.window,
+            close_timeout: reconnect.close_timeout,
+            rejected_delay: reconnect.rejected_delay,
+            dial_timeout: timeout,
+            handover: reconnect.handover,
+            stop_on: StopOn::of(&reconnect.stop_on),
         }
         .bounded()
     }

@@ -67,25 +67,6 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What the status parameter of a connection (`NotifyConnectionPIDs/Connections`) says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Indication {
-    /// 0.
-    Closed,
-    /// 1.
-    Open,
-}
-
-impl Indication {
-    /// The value of the status parameter.
-    pub fn number(self) -> f64 {
-        match self {
-            Self::Closed => 0.0,
-            Self::Open => 1.0,
-        }
-    }
-}
-
 /// The close frame that the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Close {

@@ -3,7 +3,7 @@
 use crate::engine::link::cause::{Cause, Change, Changes, Origin};
 use crate::engine::link::moves::Urge;
 use crate::engine::link::policy::Verdict;
-use crate::engine::link::status::{Close, Epoch, Flaps, Indication, Phase};
+use crate::engine::link::status::{Close, Epoch, Flaps, Phase};
 use crate::engine::link::{Attempt, DIAL_SLACK, Effect, Input, Link, State, Target, Then, Window};
 use crate::value::Context;
 
@@ -351,22 +351,6 @@ impl Link {
         }
         if from != to {
             effects.push(Effect::State { from, to, why: self.why.clone() });
-        }
-        let indication = match to {
-            Phase::Ready => Indication::Open,
-            // Before the first result there is nothing to tell.
-            Phase::Idle | Phase::Connecting if self.indicated.is_none() => return,
-            Phase::Idle
-            | Phase::Connecting
-            | Phase::Closing
-            | Phase::Backoff
-            | Phase::Rejected
-            | Phase::Closed
-            | Phase::Stopped => Indication::Closed,
-        };
-        if self.indicated != Some(indication) {
-            self.indicated = Some(indication);
-            effects.push(Effect::Status(indication));
         }
     }
 }

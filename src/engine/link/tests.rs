@@ -11,11 +11,11 @@ use crate::engine::link::budget::{Budget, Limits};
 use crate::engine::link::cause::{Cause, Change, Origin, Values};
 use crate::engine::link::clock::base;
 use crate::engine::link::policy::{
-    Handover, MAX_RETRY_AFTER, Policy, StopOn, Verdict, verdict_of_close, verdict_of_status,
+    MAX_RETRY_AFTER, Policy, StopOn, Verdict, verdict_of_close, verdict_of_status,
 };
-use crate::engine::link::status::{Close, Epoch, Indication, Phase};
+use crate::engine::link::status::{Close, Epoch, Phase};
 use crate::engine::link::{DIAL_SLACK, Effect, HASTY_MOVES, Input, Link, QUEUE_LIMIT, Target};
-use crate::settings;
+use crate::language::model::connection::{Handover, Reconnect};
 use crate::value::{Context, Value, Wall};
 
 fn ms(millis: u64) -> Duration {
@@ -58,7 +58,6 @@ struct World {
     dialling: BTreeSet<Epoch>,
     open: BTreeSet<Epoch>,
     phase: Phase,
-    indication: Option<Indication>,
     log: Vec<(Duration, Effect)>,
 }
 
@@ -82,7 +81,6 @@ impl World {
             dialling: BTreeSet::new(),
             open: BTreeSet::new(),
             phase: Phase::Idle,
-            indication: None,
             log: Vec::new(),
         }
     }
@@ -207,10 +205,6 @@ impl World {
                 assert_ne!(from, to);
                 self.phase = *to;
             }
-            Effect::Status(indication) => {
-                assert_ne!(Some(*indication), self.indication, "the status is told on change only");
-                self.indication = Some(*indication);
-            }
             Effect::Moved { .. } | Effect::Flapping(_) => {}
         }
     }
@@ -242,7 +236,6 @@ impl World {
         assert!(self.dialling.len() <= 1, "one dial at a time");
         let most = if self.handover == Handover::OpenFirst { 2 } else { 1 };
         assert!(self.open.len() + self.dialling.len() <= most, "too many sockets");
-        assert_eq!(self.indication == Some(Indication::Open), self.phase == Phase::Ready);
         let now = self.ctx.now;
         let wake = self.link.wake_at();
         assert!(wake.is_none_or(|at| at > now), "woken for nothing");
@@ -600,7 +593,6 @@ fn open_first_swaps_at_the_handshake_and_the_status_stays_open() {
     let new = world.link.ready().unwrap();
     assert!(new > old);
     assert_eq!(world.states(), []);
-    assert_eq!(world.count(|effect| matches!(effect, Effect::Status(_))), 0);
     assert_eq!(world.count(|effect| *effect == Effect::Up { epoch: new, from: Some(old) }), 1);
     assert_eq!(
         world.count(|effect| matches!(effect, Effect::Close { epoch, code: 1000, .. } if *epoch == old)),
@@ -796,28 +788,21 @@ fn a_dial_without_an_answer_ends_soon_after_its_deadline() {
 }
 
 #[test]
-fn an_unreachable_host_does_not_flood_the_element_with_closed() {
-    let mut world = World::new(Policy::default(), 1);
-    world.peer = Peer::Refuses { status: 500, retry_after_s: None };
-    world.give(Input::Target(Target::Known));
-    world.run(Duration::from_secs(600));
-    assert!(world.dials() > 10);
-    assert_eq!(world.count(|effect| matches!(effect, Effect::Status(_))), 1);
-}
-
-#[test]
-fn what_the_settings_say_wins_over_what_was_there() {
-    let settings = settings::Reconnect {
-        window: Some(ms(7)),
-        max_delay: Some(ms(1)),
-        handover: Some(settings::Handover::OpenFirst),
-        stop_on: Some(vec![4_001]),
-        ..settings::Reconnect::default()
+fn a_policy_is_what_the_definition_and_the_settings_say_brought_into_the_ranges() {
+    let reconnect = Reconnect {
+        initial_delay: ms(500),
+        max_delay: ms(1),
+        settle: ms(9),
+        window: ms(7),
+        close_timeout: ms(1_000),
+        rejected_delay: ms(300_000),
+        handover: Handover::OpenFirst,
+        stop_on: vec![4_002, 4_001],
     };
-    let policy = Policy { settle: ms(9), ..Policy::default() }.with_settings(&settings, Some(ms(2_500)));
+    let policy = Policy::of(&reconnect, ms(2_500));
     assert_eq!((policy.window, policy.settle, policy.dial_timeout), (ms(7), ms(9), ms(2_500)));
     assert_eq!(policy.handover, Handover::OpenFirst);
-    assert!(policy.stop_on.contains(4_001));
+    assert!(policy.stop_on.contains(4_001) && policy.stop_on.contains(4_002));
     assert_eq!(policy.max_delay, policy.initial_delay, "brought into the range that the other value allows");
 }
 

@@ -61,20 +61,23 @@ pub(super) fn heard(protocol: &Protocol) -> Box<[Heard]> {
 
 impl Engine {
     /// A message of the peer, and all that it causes; the driver has dropped those of older links.
+    ///
+    /// Gives the response that took it; none if none did.
     pub fn message(
         &mut self,
         ctx: &mut Context,
         connection: ConnectionIx,
         kind: MessageKind,
         payload: Bytes,
-    ) {
+    ) -> Option<ResponseIx> {
         self.begin();
-        self.receive(ctx, connection, kind, payload);
+        let taker = self.receive(ctx, connection, kind, payload);
         self.run(ctx);
         self.finish(ctx);
         if !self.last.is_empty() {
             self.last.retain(|(_, message)| message.payload().len() <= MAX_KEPT);
         }
+        taker
     }
 
     /// Several messages, in order; each is finished before the next.
@@ -85,16 +88,22 @@ impl Engine {
         batch: impl IntoIterator<Item = (MessageKind, Bytes)>,
     ) {
         for (kind, payload) in batch {
-            self.message(ctx, connection, kind, payload);
+            let _taker = self.message(ctx, connection, kind, payload);
         }
     }
 
-    fn receive(&mut self, ctx: &mut Context, connection: ConnectionIx, kind: MessageKind, payload: Bytes) {
+    fn receive(
+        &mut self,
+        ctx: &mut Context,
+        connection: ConnectionIx,
+        kind: MessageKind,
+        payload: Bytes,
+    ) -> Option<ResponseIx> {
         self.counters.messages += 1;
         let message = Message::new(kind, payload);
         let Some((response, reading)) = self.taker(connection, &message) else {
             self.counters.unmatched += 1;
-            return;
+            return None;
         };
         let then = self.waiter(connection, response);
         let heard = self.heard[response.index()];
@@ -103,12 +112,13 @@ impl Engine {
             self.keep(response, message);
             self.stack.push(Frame::Read { response, then });
             self.fire(Item::Response(response), Time::Before);
-            return;
+            return Some(response);
         }
         if heard.has(Heard::KEEP) {
             self.keep(response, message);
         }
         self.accept(ctx, response, reading, then);
+        Some(response)
     }
 
     /// Which response takes a message: those of the waiting pairs first.

@@ -34,6 +34,7 @@ struct Queue {
 #[derive(Debug)]
 pub struct Ticket {
     number: u64,
+    host: Box<str>,
     granted: oneshot::Receiver<()>,
     shared: Arc<Shared>,
 }
@@ -61,7 +62,7 @@ impl Gate {
         queue.budget.request(now(), host, number);
         drop(queue);
         self.shared.changed.notify_one();
-        Ticket { number, granted, shared: self.shared.clone() }
+        Ticket { number, host: host.into(), granted, shared: self.shared.clone() }
     }
 
     /// How many dials wait.
@@ -108,6 +109,11 @@ impl Shared {
 }
 
 impl Ticket {
+    /// The host in whose queue it is.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Ready when the dial may start.
     ///
     /// # Cancel safety

@@ -120,7 +120,7 @@ pub enum Effect {
         /// The number of the dial.
         epoch: Epoch,
     },
-    /// Take the request back.
+    /// Take the request back; one that was granted is given up.
     CancelRequest {
         /// Which.
         epoch: Epoch,
@@ -192,6 +192,8 @@ enum Attempt {
     Held,
     /// Waits for the budget; asked for anew at `until`.
     Queued { epoch: Epoch, until: Instant },
+    /// Has a place of the budget and waits for the end of the window: a dial reads its values when it starts.
+    Granted { epoch: Epoch },
     /// Under way.
     Dialling { epoch: Epoch, deadline: Instant },
     /// Waits before the next try; only of a successor, otherwise the state says so.
@@ -354,7 +356,7 @@ impl Link {
     /// When [`Link::step`] must be called again if nothing else happens.
     pub fn wake_at(&self) -> Option<Instant> {
         let attempt_due = |attempt: &Attempt| match attempt {
-            Attempt::Held => None,
+            Attempt::Held | Attempt::Granted { .. } => None,
             Attempt::Queued { until, .. } | Attempt::Waiting { until, .. } => Some(*until),
             Attempt::Dialling { deadline, .. } => Some(*deadline),
         };
@@ -378,7 +380,9 @@ impl Link {
             State::Connecting { attempt } => match attempt {
                 Attempt::Held => next_dial = self.window.as_ref().map(|window| window.ends),
                 Attempt::Queued { epoch: dial, .. } => (epoch, queued) = (Some(dial), true),
-                Attempt::Dialling { epoch: dial, .. } => epoch = Some(dial),
+                Attempt::Granted { epoch: dial } | Attempt::Dialling { epoch: dial, .. } => {
+                    epoch = Some(dial)
+                }
                 Attempt::Waiting { until, .. } => next_dial = Some(until),
             },
             State::Ready { epoch: live, successor, .. } => {
@@ -389,7 +393,7 @@ impl Link {
                         queued = true;
                         Successor { epoch: Some(epoch), next_dial: None, rejection: None }
                     }
-                    Attempt::Dialling { epoch, .. } => {
+                    Attempt::Granted { epoch } | Attempt::Dialling { epoch, .. } => {
                         Successor { epoch: Some(epoch), next_dial: None, rejection: None }
                     }
                     Attempt::Waiting { until, reason } => {

@@ -37,11 +37,29 @@ impl Driver {
         opening.map_err(|error| explain::words(&error, self.engine.params(), connection))
     }
 
-    /// The host whose dial budget a connection uses; empty while there is no address.
-    pub(super) fn host_of(&mut self, connection: ConnectionIx) -> String {
-        match self.request(connection) {
-            Ok(Some(request)) => request.target().host(),
-            Ok(None) | Err(_) => String::new(),
+    /// Shows where the next dial goes, and gives the host whose budget it uses; empty if the values make no address.
+    pub(super) fn aim(&mut self, connection: ConnectionIx, epoch: Epoch) -> String {
+        let (target, host) = match self.request(connection) {
+            Ok(Some(request)) => (Some(Arc::from(request.shown_target())), request.target().host()),
+            Ok(None) | Err(_) => (None, String::new()),
+        };
+        if let Some(life) = self.life(connection) {
+            life.epoch = epoch.0;
+            life.target = target;
+        }
+        host
+    }
+
+    /// The values have changed while a dial waits: it keeps its place, unless it now goes to another host.
+    pub(super) fn aim_anew(&mut self, connection: ConnectionIx) {
+        let Some(epoch) = self.life(connection).and_then(|life| Some(life.ticket.as_ref()?.0)) else { return };
+        let host = self.aim(connection, epoch);
+        let gate = self.services.gate.clone();
+        if let Some(life) = self.life(connection)
+            && let Some((_, ticket)) = &mut life.ticket
+            && ticket.host() != host
+        {
+            *ticket = gate.ask(&host);
         }
     }
 

@@ -61,7 +61,8 @@ impl Driver {
     }
 
     fn send(&mut self, connection: ConnectionIx, message: Outgoing) {
-        let shown = self.is_tapped().then(|| message.masked());
+        // By its parts, and by value: a secret may also have been copied into what is sent.
+        let shown = self.is_tapped().then(|| self.masked(&message.masked()));
         let Some(life) = self.slots.get_mut(connection.index()).and_then(|slot| slot.life.as_mut()) else {
             return;
         };

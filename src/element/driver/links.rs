@@ -52,7 +52,7 @@ impl Driver {
     fn perform_link(&mut self, connection: ConnectionIx, effect: Effect) {
         match effect {
             Effect::RequestDial { epoch } => {
-                let host = self.host_of(connection);
+                let host = self.aim(connection, epoch);
                 let ticket = self.services.gate.ask(&host);
                 if let Some(life) = self.life(connection) {
                     life.ticket = Some((epoch, ticket));
@@ -89,6 +89,7 @@ impl Driver {
             Effect::State { from, to, why } => self.state_changed(connection, from, to, &why),
             Effect::Moved { cause } => {
                 tracing::info!(element = %self.spec.name, connection = connection.index(), %cause, "link moves");
+                self.aim_anew(connection);
                 self.status_is_old = true;
             }
             Effect::Flapping(drops) => {

@@ -133,7 +133,14 @@ impl Driver {
             timeout: self.engine.is_in_timeout(),
             connections: self.slots.iter().map(|slot| self.connection_status(slot)).collect(),
         };
-        self.status.send_replace(Arc::new(status));
+        // Who waits for a change is not woken for nothing.
+        self.status.send_if_modified(|shown| {
+            let differs = **shown != status;
+            if differs {
+                *shown = Arc::new(status);
+            }
+            differs
+        });
     }
 
     fn connection_status(&self, slot: &Slot) -> ConnectionStatus {
@@ -160,7 +167,7 @@ impl Driver {
         counters.unmatched = self.engine.counters().unmatched;
         LinkStatus {
             state: snapshot.phase.name(),
-            target: life.target.clone(),
+            target: live.filter(|_| !moving).map(|socket| socket.target.clone()).or_else(|| life.target.clone()),
             serving: live.filter(|_| moving).map(|socket| socket.target.clone()),
             epoch: life.epoch,
             since: self.wall(snapshot.since),

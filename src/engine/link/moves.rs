@@ -61,8 +61,10 @@ impl Link {
             State::Connecting { attempt } => {
                 self.hurry(ctx, urge);
                 self.note_move(cause.clone(), effects);
-                self.cancel(attempt, effects);
-                self.dial(ctx, cause, effects);
+                if !self.keeps_place(ctx, attempt) {
+                    self.cancel(attempt, effects);
+                    self.dial(ctx, cause, effects);
+                }
             }
             State::Ready { .. }
                 if self.policy.handover == Handover::OpenFirst && self.target == Target::Known =>
@@ -91,27 +93,41 @@ impl Link {
         if let Some(changes) = changes {
             self.unapplied.absorb(changes);
         }
-        if let Some(attempt) = successor {
+        if let Some(attempt) = successor
+            && urge == Urge::Own
+            && changes.is_some()
+            && self.unapplied.is_undone()
+        {
+            // The values are again those of the link that is still there.
             self.cancel(attempt, effects);
-            if urge == Urge::Own && changes.is_some() && self.unapplied.is_undone() {
-                // The values are again those of the link that is still there.
-                self.unapplied = Changes::default();
-                if settles.is_none() {
-                    self.settle(false);
-                }
-                self.note_move(cause, effects);
-                self.state = State::Ready { epoch, settles, successor: None };
-                return;
+            self.unapplied = Changes::default();
+            if settles.is_none() {
+                self.settle(false);
             }
+            self.note_move(cause, effects);
+            self.state = State::Ready { epoch, settles, successor: None };
+            return;
         }
         self.hurry(ctx, urge);
         self.refusals = 0;
         self.note_move(cause, effects);
+        if let Some(attempt) = successor {
+            if self.keeps_place(ctx, attempt) {
+                return;
+            }
+            self.cancel(attempt, effects);
+        }
         let attempt = match self.not_before.take_if(|at| *at > ctx.now) {
             Some(until) => Attempt::Waiting { until, reason: None },
             None => self.request(ctx, effects),
         };
         self.state = State::Ready { epoch, settles, successor: Some(attempt) };
+    }
+
+    /// Whether a dial that has not started can serve the move as it is: its place in the budget is kept.
+    fn keeps_place(&self, ctx: &Context, attempt: Attempt) -> bool {
+        let waits = self.not_before.is_some_and(|at| at > ctx.now);
+        attempt.is_ahead() && self.target == Target::Known && !waits
     }
 
     pub(super) fn note_move(&mut self, cause: Cause, effects: &mut Vec<Effect>) {
@@ -247,7 +263,9 @@ impl Link {
     pub(super) fn cancel(&mut self, attempt: Attempt, effects: &mut Vec<Effect>) {
         match attempt {
             Attempt::Held | Attempt::Waiting { .. } => {}
-            Attempt::Queued { epoch, .. } => effects.push(Effect::CancelRequest { epoch }),
+            Attempt::Queued { epoch, .. } | Attempt::Granted { epoch } => {
+                effects.push(Effect::CancelRequest { epoch })
+            }
             Attempt::Dialling { epoch, .. } => effects.push(Effect::CancelDial { epoch }),
         }
     }
@@ -295,9 +313,12 @@ impl Link {
             Some(Attempt::Waiting { until, reason: None }) => {
                 self.enter(ctx, State::Backoff { until }, why, effects);
             }
-            Some(attempt @ (Attempt::Held | Attempt::Queued { .. } | Attempt::Dialling { .. })) => {
-                self.enter(ctx, State::Connecting { attempt }, why, effects);
-            }
+            Some(
+                attempt @ (Attempt::Held
+                | Attempt::Queued { .. }
+                | Attempt::Granted { .. }
+                | Attempt::Dialling { .. }),
+            ) => self.enter(ctx, State::Connecting { attempt }, why, effects),
         }
     }
 

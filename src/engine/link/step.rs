@@ -23,7 +23,7 @@ impl Link {
             Input::Tick => {}
             Input::Target(target) => self.on_target(ctx, target, effects),
             Input::Changed(change) => self.on_changed(ctx, change),
-            Input::Granted { epoch } => self.on_granted(ctx, epoch, effects),
+            Input::Granted { epoch } => self.on_granted(epoch),
             Input::Opened { epoch } => self.on_opened(ctx, epoch, effects),
             Input::Failed { epoch, verdict } => self.on_over(ctx, epoch, verdict, None, effects),
             Input::Lost { epoch, verdict, close } => self.on_over(ctx, epoch, verdict, close, effects),
@@ -90,7 +90,7 @@ impl Link {
         window.changes.add(change);
     }
 
-    fn on_granted(&mut self, ctx: &Context, granted: Epoch, effects: &mut Vec<Effect>) {
+    fn on_granted(&mut self, granted: Epoch) {
         let attempt = match &mut self.state {
             State::Connecting { attempt } => Some(attempt),
             State::Ready { successor, .. } => successor.as_mut(),
@@ -103,15 +103,20 @@ impl Link {
         };
         match attempt {
             Some(attempt @ Attempt::Queued { .. }) if attempt.epoch() == Some(granted) => {
-                let deadline = ctx.now + self.policy.dial_timeout;
-                *attempt = Attempt::Dialling { epoch: granted, deadline: deadline + DIAL_SLACK };
-                // Two sockets at most: the old link of the last move had its time.
-                self.drop_retiring(effects);
-                self.dials += 1;
-                effects.push(Effect::Dial { epoch: granted, deadline });
+                // Started by `due`, at once unless a window is open.
+                *attempt = Attempt::Granted { epoch: granted };
             }
             Some(_) | None => self.stale += 1,
         }
+    }
+
+    fn start_dial(&mut self, ctx: &Context, epoch: Epoch, effects: &mut Vec<Effect>) -> Attempt {
+        let deadline = ctx.now + self.policy.dial_timeout;
+        // Two sockets at most: the old link of the last move had its time.
+        self.drop_retiring(effects);
+        self.dials += 1;
+        effects.push(Effect::Dial { epoch, deadline });
+        Attempt::Dialling { epoch, deadline: deadline + DIAL_SLACK }
     }
 
     fn on_opened(&mut self, ctx: &Context, opened: Epoch, effects: &mut Vec<Effect>) {
@@ -299,10 +304,16 @@ impl Link {
                 effects.push(Effect::CancelDial { epoch });
                 self.fail(ctx, Verdict::TRANSIENT, Cause::DialTimeout, effects);
             }
-            Attempt::Waiting { until, .. } if until <= ctx.now => self.dial(ctx, Cause::Retry, effects),
-            Attempt::Held | Attempt::Queued { .. } | Attempt::Dialling { .. } | Attempt::Waiting { .. } => {
-                return false;
+            Attempt::Granted { epoch } if self.window.is_none() => {
+                let attempt = self.start_dial(ctx, epoch, effects);
+                self.state = State::Connecting { attempt };
             }
+            Attempt::Waiting { until, .. } if until <= ctx.now => self.dial(ctx, Cause::Retry, effects),
+            Attempt::Held
+            | Attempt::Queued { .. }
+            | Attempt::Granted { .. }
+            | Attempt::Dialling { .. }
+            | Attempt::Waiting { .. } => return false,
         }
         true
     }
@@ -322,10 +333,13 @@ impl Link {
                 effects.push(Effect::CancelDial { epoch });
                 Some(self.successor_failed(ctx, Verdict::TRANSIENT))
             }
+            Attempt::Granted { epoch } if self.window.is_none() => Some(self.start_dial(ctx, epoch, effects)),
             Attempt::Waiting { until, .. } if until <= ctx.now => Some(self.request(ctx, effects)),
-            Attempt::Held | Attempt::Queued { .. } | Attempt::Dialling { .. } | Attempt::Waiting { .. } => {
-                None
-            }
+            Attempt::Held
+            | Attempt::Queued { .. }
+            | Attempt::Granted { .. }
+            | Attempt::Dialling { .. }
+            | Attempt::Waiting { .. } => None,
         }
     }
 
@@ -359,7 +373,17 @@ impl Attempt {
     pub(super) fn epoch(&self) -> Option<Epoch> {
         match self {
             Self::Held | Self::Waiting { .. } => None,
-            Self::Queued { epoch, .. } | Self::Dialling { epoch, .. } => Some(*epoch),
+            Self::Queued { epoch, .. } | Self::Granted { epoch } | Self::Dialling { epoch, .. } => {
+                Some(*epoch)
+            }
+        }
+    }
+
+    /// Whether it will read its values only when it starts, so that a move need not give up its place in the budget.
+    pub(super) fn is_ahead(&self) -> bool {
+        match self {
+            Self::Queued { .. } | Self::Granted { .. } => true,
+            Self::Held | Self::Dialling { .. } | Self::Waiting { .. } => false,
         }
     }
 }

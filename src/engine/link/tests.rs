@@ -787,6 +787,64 @@ fn a_dial_without_an_answer_ends_soon_after_its_deadline() {
     assert_eq!(world.link.snapshot().why, Cause::DialTimeout);
 }
 
+/// A link that waits for the budget, and the number of its dial.
+fn queued(handover: Handover) -> (World, Epoch) {
+    let policy = Policy { handover, ..Policy::default() };
+    let mut world = match handover {
+        Handover::CloseFirst => World::new(policy, 1),
+        Handover::OpenFirst => World::ready(policy),
+    };
+    world.line.grant_ms = 1_000_000;
+    match handover {
+        Handover::CloseFirst => world.give(Input::Target(Target::Known)),
+        Handover::OpenFirst => {
+            world.set(8, "/", "/a", Origin::User);
+            world.run(ms(60));
+        }
+    }
+    let epoch = *world.queued.iter().next().expect("a dial waits");
+    (world, epoch)
+}
+
+#[test]
+fn a_move_keeps_the_place_of_a_dial_that_waits_for_the_budget() {
+    for handover in [Handover::CloseFirst, Handover::OpenFirst] {
+        let (mut world, epoch) = queued(handover);
+        for (old, new) in [("/a", "/b"), ("/b", "/c")] {
+            world.set(8, old, new, Origin::Engine);
+            world.run(ms(60));
+        }
+        world.give(Input::Reconnect(Origin::User));
+        assert_eq!(world.queued.iter().copied().collect::<Vec<_>>(), [epoch], "{handover:?}");
+        world.give(Input::Granted { epoch });
+        assert_eq!(world.dialling.iter().copied().collect::<Vec<_>>(), [epoch], "{handover:?}");
+    }
+}
+
+#[test]
+fn no_dial_starts_while_a_window_is_open_or_it_would_read_what_is_taken_back() {
+    for handover in [Handover::CloseFirst, Handover::OpenFirst] {
+        let (mut world, epoch) = queued(handover);
+        world.set(9, "/a", "/b", Origin::Engine);
+        world.give(Input::Granted { epoch });
+        assert!(world.dialling.is_empty(), "{handover:?}");
+        world.set(9, "/b", "/a", Origin::Engine);
+        let ends = world.ctx.now - world.start + ms(50);
+        world.run(ms(100));
+        let dials = world
+            .log
+            .iter()
+            .filter(|(_, effect)| matches!(effect, Effect::Dial { epoch: dialled, .. } if *dialled == epoch));
+        assert_eq!(dials.map(|(at, _)| *at).collect::<Vec<_>>(), [ends], "{handover:?}");
+        // Stopped with a place that was not used.
+        let (mut world, epoch) = queued(handover);
+        world.set(9, "/a", "/b", Origin::User);
+        world.give(Input::Granted { epoch });
+        world.give(Input::Stop);
+        assert!(world.queued.is_empty() && world.dialling.is_empty(), "{handover:?}");
+    }
+}
+
 #[test]
 fn a_policy_is_what_the_definition_and_the_settings_say_brought_into_the_ranges() {
     let reconnect = Reconnect {

@@ -36,6 +36,7 @@ use crate::element::gate::Gate;
 use crate::element::handle::{Handle, REQUEST_QUEUE, Request};
 use crate::element::spec::Spec;
 use crate::element::status::{ElementState, Status};
+use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::{self, Input};
 use crate::engine::logic::{Engine, effect};
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
@@ -104,8 +105,12 @@ struct Driver {
     link_inputs: VecDeque<(ConnectionIx, Input)>,
     engine_effects: Vec<effect::Effect>,
     link_effects: Vec<link::Effect>,
+    /// Which connection is looked at first.
+    first: usize,
     requests: mpsc::Receiver<Request>,
     waiting: Waiting,
+    /// Who caused what is being performed: the API during a set, else the definition itself.
+    by: LinkOrigin,
     /// The saves of the set that is being performed.
     acks: Vec<Ack>,
     /// Something of that set had to be saved, and there is no store.
@@ -151,14 +156,14 @@ impl Driver {
                 sleep.as_mut().reset(at.into());
             }
             let turn = {
-                let Self { slots, requests, waiting, tasks, stopping, .. } = &mut *self;
+                let Self { slots, first, requests, waiting, tasks, stopping, .. } = &mut *self;
                 tokio::select! {
                     biased;
                     () = stop.cancelled(), if stopping.is_none() => Turn::Stop, // Cancel-safe: no state.
                     () = sleep.as_mut(), if wake_at.is_some() => Turn::Tick,         // Cancel-safe: reset each turn.
                     Some(request) = requests.recv() => Turn::Request(request),       // Cancel-safe per docs on `recv()`.
                     Some(came) = waiting.next() => Turn::Came(came),                 // Cancel-safe: `next` on a `Stream`.
-                    (at, happened) = poll_fn(|cx| slot::poll(slots, cx)) => Turn::Link(at, happened), // Cancel-safe: see `slot::poll`.
+                    (at, happened) = poll_fn(|cx| slot::poll(slots, first, cx)) => Turn::Link(at, happened), // Cancel-safe: see `slot::poll`.
                     Some(_) = tasks.join_next() => Turn::TaskEnded,                  // Cancel-safe per docs on `join_next()`.
                 }
             };

@@ -52,7 +52,9 @@ impl Driver {
 
     /// The values have changed while a dial waits: it keeps its place, unless it now goes to another host.
     pub(super) fn aim_anew(&mut self, connection: ConnectionIx) {
-        let Some(epoch) = self.life(connection).and_then(|life| Some(life.ticket.as_ref()?.0)) else { return };
+        let Some(epoch) = self.life(connection).and_then(|life| Some(life.ticket.as_ref()?.0)) else {
+            return;
+        };
         let host = self.aim(connection, epoch);
         let gate = self.services.gate.clone();
         if let Some(life) = self.life(connection)
@@ -118,6 +120,21 @@ impl Driver {
         self.failed(connection, epoch, failure);
         let verdict = Verdict::rejected(Rejection::Request);
         self.link_inputs.push_back((connection, Input::Failed { epoch, verdict }));
+    }
+
+    /// The dial's task panicked: an error of ours, which must not take the element with it.
+    pub(super) fn dial_lost(&mut self, connection: ConnectionIx, epoch: Epoch) {
+        let failure = FailureStatus {
+            summary: "the dial failed inside backshell".to_owned(),
+            advice: "this is an error of backshell: its log has the place; the link is tried again"
+                .to_owned(),
+            status: None,
+            body: None,
+            stages: Vec::new(),
+            at: self.ctx.wall,
+        };
+        self.failed(connection, epoch, failure);
+        self.step_link(connection, Input::Failed { epoch, verdict: Verdict::TRANSIENT });
     }
 
     pub(super) fn failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: FailureStatus) {
@@ -221,6 +238,7 @@ impl Driver {
             subprotocol,
             extensions,
             opening,
+            was_up: false,
             captured,
             events: Vec::new(),
         };

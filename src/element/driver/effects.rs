@@ -33,12 +33,11 @@ impl Driver {
             }
             Effect::Remember { param, .. } => self.remember(param),
             Effect::Change(change) => self.tell(&change),
-            Effect::Open(connection) => {
-                self.link_inputs.push_back((connection, Input::Open(LinkOrigin::Engine)))
-            }
+            Effect::Open(connection) => self.link_inputs.push_back((connection, Input::Open(self.by))),
             Effect::Close(connection) => self.link_inputs.push_back((connection, Input::Close)),
+            // A button moves the link at once; what the definition does by itself is rationed.
             Effect::Reconnect(connection) => {
-                self.link_inputs.push_back((connection, Input::Reconnect(LinkOrigin::User)));
+                self.link_inputs.push_back((connection, Input::Reconnect(self.by)));
             }
             Effect::HeartbeatLost(connection) => {
                 let ready =

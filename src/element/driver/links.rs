@@ -7,14 +7,14 @@ use crate::element::driver::slot::{Happened, Life};
 use crate::element::handle::WireEvent;
 use crate::element::status::CloseStatus;
 use crate::engine::link::cause::Cause;
-use crate::engine::link::policy::{Verdict, verdict_of_close};
+use crate::engine::link::policy::verdict_of_close;
 use crate::engine::link::status::{Close, Epoch, Phase};
 use crate::engine::link::{Admission, Effect, Input};
 use crate::engine::logic::link::LinkChange;
 use crate::language::model::id::ConnectionIx;
 use crate::language::model::message::MessageKind;
 use crate::transport::failure::Failure;
-use crate::transport::wire::{Closed, Event, Kind};
+use crate::transport::wire::{Closed, Event, Kind, Why};
 
 impl Driver {
     /// Tells a link something and performs what it decides.
@@ -77,12 +77,7 @@ impl Driver {
                     socket.outbox.close(code, reason, within);
                 }
             }
-            Effect::Drop { epoch } => {
-                if let Some(life) = self.life(connection) {
-                    drop(life.remove_socket(epoch));
-                }
-                self.status_is_old = true;
-            }
+            Effect::Drop { epoch } => self.drop_socket(connection, epoch),
             Effect::Up { epoch, from } => self.up(connection, epoch, from.is_some()),
             // The change of state has told the engine, and why.
             Effect::Down { .. } => {}
@@ -110,6 +105,7 @@ impl Driver {
         let Some(life) = self.life(connection) else { return };
         let Some(socket) = life.sockets.iter_mut().find(|socket| socket.epoch == epoch) else { return };
         let captured = std::mem::take(&mut socket.captured);
+        socket.was_up = true;
         let old = life.peer.replace(socket.peer.clone());
         life.last_failure = None;
         if !captured.is_empty() {
@@ -117,6 +113,24 @@ impl Driver {
         }
         let change = if took_over { LinkChange::Swapped } else { LinkChange::Ready };
         self.engine.link(&mut self.ctx, connection, change, old.as_deref());
+        self.status_is_old = true;
+    }
+
+    /// Ends a link from our side, without the peer's word.
+    fn drop_socket(&mut self, connection: ConnectionIx, epoch: Epoch) {
+        let at = self.ctx.wall;
+        let Some(life) = self.life(connection) else { return };
+        // A socket that came too late was never a link.
+        if life.remove_socket(epoch).is_some_and(|socket| socket.was_up) {
+            let by = if life.link.snapshot().why == Cause::HeartbeatLost {
+                "the heartbeat was not answered".to_owned()
+            } else {
+                Why::CloseTimeout.to_string()
+            };
+            life.last_close =
+                Some(CloseStatus { code: 1006, reason: Arc::from(""), by: Arc::from(by.as_str()), at });
+            self.tap(connection, Some(epoch), || WireEvent::Closed(1006, String::new(), by));
+        }
         self.status_is_old = true;
     }
 
@@ -175,10 +189,7 @@ impl Driver {
                 Ok(opened) => self.dial_succeeded(connection, epoch, address, opened),
                 Err(failure) => self.dial_failed(connection, epoch, &failure),
             },
-            Happened::Dialled(epoch, _, None) => {
-                let verdict = Verdict::TRANSIENT;
-                self.step_link(connection, Input::Failed { epoch, verdict });
-            }
+            Happened::Dialled(epoch, _, None) => self.dial_lost(connection, epoch),
             Happened::Events(epoch, events) => self.link_events(connection, epoch, events),
         }
     }

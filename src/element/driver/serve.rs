@@ -9,6 +9,7 @@ use crate::element::driver::{Came, Driver};
 use crate::element::handle::{
     CHANGE_QUEUE, NewValue, Readable, Reading, Request, SetDone, SetError, Snapshot, Subscription,
 };
+use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::logic::TableEdit;
 use crate::engine::param::change::display_text;
 use crate::engine::param::{Fill, Origin, Rejected};
@@ -95,7 +96,9 @@ impl Driver {
             return;
         }
         // The whole chain, the saves among it, is performed before the answer.
+        self.by = LinkOrigin::Api;
         self.settle();
+        self.by = LinkOrigin::Engine;
         let acks = std::mem::take(&mut self.acks);
         let no_store = self.unsaved.then(|| "there is no store".to_owned());
         if acks.is_empty() {

@@ -14,8 +14,8 @@ use crate::element::status::{ConnectionStatus, LinkStatus, Status};
 use crate::engine::link::status::Epoch;
 use crate::engine::param::change::{Change as Told, Changed};
 use crate::language::model::connection::ConnectionKind;
-use crate::language::model::id::ConnectionIx;
-use crate::value::Wall;
+use crate::language::model::id::{ConnectionIx, TableIx};
+use crate::value::{Value, Wall};
 
 /// One who watches changes.
 pub(super) struct Subscriber {
@@ -105,14 +105,31 @@ impl Driver {
     /// A message with every secret of the element replaced by `***`.
     pub(super) fn masked(&self, message: &Bytes) -> Bytes {
         let params = self.engine.params();
-        let secrets = params.standalone().filter(|param| params.describe(*param).secret);
-        let secrets: Vec<Bytes> =
-            secrets.map(|param| params.get(param).to_bytes()).filter(|b| !b.is_empty()).collect();
+        let standalone = params.standalone().filter(|param| params.describe(*param).secret);
+        let standalone = standalone.map(|param| params.get(param).to_bytes());
+        let tables = (0..self.spec.protocol.tables.len()).filter_map(TableIx::new);
+        let cells = tables.flat_map(|table| self.secret_cells(table));
+        let mut secrets: Vec<Bytes> = standalone.chain(cells).filter(|secret| !secret.is_empty()).collect();
         if secrets.is_empty() {
             return message.clone();
         }
+        // The longest first: one secret may be a part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         let pairs: Vec<(&[u8], &[u8])> = secrets.iter().map(|secret| (&**secret, &b"***"[..])).collect();
         crate::engine::codec::frame::replace(message, &pairs)
+    }
+
+    /// What stands in the secret columns of a table.
+    fn secret_cells(&self, table: TableIx) -> impl Iterator<Item = Bytes> {
+        let params = self.engine.params();
+        let columns = self.spec.protocol.table(table).columns.iter().enumerate();
+        let secret = columns.filter(|(_, column)| self.spec.protocol.param(column.param).secret);
+        let secret: Vec<usize> = secret.map(|(index, _)| index).collect();
+        let rows = (!secret.is_empty()).then(|| params.rows(table).iter());
+        rows.into_iter().flatten().flat_map(move |row| {
+            let cell = |index: &usize| row.cells().get(*index).map(Value::to_bytes);
+            secret.iter().filter_map(cell).collect::<Vec<_>>()
+        })
     }
 
     /// The same for a text.
@@ -167,7 +184,10 @@ impl Driver {
         counters.unmatched = self.engine.counters().unmatched;
         LinkStatus {
             state: snapshot.phase.name(),
-            target: live.filter(|_| !moving).map(|socket| socket.target.clone()).or_else(|| life.target.clone()),
+            target: live
+                .filter(|_| !moving)
+                .map(|socket| socket.target.clone())
+                .or_else(|| life.target.clone()),
             serving: live.filter(|_| moving).map(|socket| socket.target.clone()),
             epoch: life.epoch,
             since: self.wall(snapshot.since),

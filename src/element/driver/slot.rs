@@ -73,6 +73,8 @@ pub(super) struct Socket {
     pub(super) extensions: Option<Arc<str>>,
     /// When it opened and the stages of its dial, for a link that ends before its first message; empty once it has settled.
     pub(super) opening: (Instant, Vec<StageReport>),
+    /// Whether it ever was the link; one that came too late was not.
+    pub(super) was_up: bool,
     /// What the answer to the handshake has for parameters, until the link is up.
     pub(super) captured: Vec<Set>,
     /// Events that are taken out and not handled yet; empty between turns.
@@ -147,12 +149,20 @@ impl Life {
     }
 }
 
-/// Looks at every connection in turn; ready with the first thing that happened.
+/// Looks at every connection in turn, from `first` on; ready with the first thing that happened.
 ///
-/// Cancel-safe: what was taken out is returned at once, nothing is kept between calls.
-pub(super) fn poll(slots: &mut [Slot], cx: &mut TaskContext<'_>) -> Poll<(usize, Happened)> {
-    for (index, slot) in slots.iter_mut().enumerate() {
-        let Some(life) = &mut slot.life else { continue };
+/// The next look begins behind it, so that a noisy peer does not hold up the other connections.
+/// Cancel-safe: what was taken out is returned at once, and `first` only changes then.
+pub(super) fn poll(
+    slots: &mut [Slot],
+    first: &mut usize,
+    cx: &mut TaskContext<'_>,
+) -> Poll<(usize, Happened)> {
+    let begin = *first;
+    let turn = (begin..slots.len()).chain(0..begin.min(slots.len()));
+    for index in turn {
+        let Some(life) = slots.get_mut(index).and_then(|slot| slot.life.as_mut()) else { continue };
+        *first = index + 1;
         if let Some((epoch, ticket)) = &mut life.ticket
             && ticket.poll_granted(cx).is_ready()
         {
@@ -175,5 +185,6 @@ pub(super) fn poll(slots: &mut [Slot], cx: &mut TaskContext<'_>) -> Poll<(usize,
             }
         }
     }
+    *first = begin;
     Poll::Pending
 }

@@ -12,6 +12,7 @@ use crate::element::driver::{Driver, Services, number};
 use crate::element::handle::Request;
 use crate::element::spec::{ConnectionSpec, Spec};
 use crate::element::status::{ElementState, Status};
+use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
 use crate::engine::logic::{Engine, First, Options};
@@ -83,8 +84,10 @@ impl Driver {
             link_inputs: Default::default(),
             engine_effects: Vec::new(),
             link_effects: Vec::new(),
+            first: 0,
             requests,
             waiting: Default::default(),
+            by: LinkOrigin::Engine,
             acks: Vec::new(),
             unsaved: false,
             status: watch::Sender::new(Arc::new(status)),

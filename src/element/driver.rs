@@ -266,3 +266,6 @@ impl Driver {
         drop(self.tasks.stop(Duration::ZERO).now_or_never());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,14 +43,14 @@ use std::time::{Duration, Instant};
 
 use crate::engine::codec::layout::Layouts;
 use crate::engine::codec::message::Message;
-use crate::engine::codec::{self, Set};
+use crate::engine::codec::{self, Set, bits, response};
 use crate::engine::logic::effect::{Counters, Effect, Throttle};
 use crate::engine::logic::link::Link;
 use crate::engine::logic::lock::Lock;
 use crate::engine::logic::receive::Heard;
 use crate::engine::logic::report::dropped;
 use crate::engine::logic::stack::Stack;
-use crate::engine::logic::state::{Chain, Follow, Hold, Lane, Made, PairSettings};
+use crate::engine::logic::state::{Chain, Follow, Hold, ItemNext, Lane, Made, PairSettings};
 use crate::engine::logic::timer::Clock;
 use crate::engine::param::change::{Event, Save};
 use crate::engine::param::startup::{self, Setting, Stored};
@@ -168,6 +168,8 @@ pub struct Engine {
     /// The last message of each response that actions read again.
     last: Vec<(ResponseIx, Message)>,
     pairs: Vec<(PairIx, PairSettings)>,
+    // Bound: one for each item of the definition's groups.
+    nexts: Vec<ItemNext>,
     /// Whether groups, timers or exchanges may have something to do: set by whatever touches them.
     stirred: bool,
     rest: Option<Instant>,
@@ -206,6 +208,7 @@ impl Engine {
             made: Vec::new(),
             last: Vec::new(),
             pairs: Vec::new(),
+            nexts: Vec::new(),
             stirred: false,
             rest: None,
             wake: None,
@@ -326,6 +329,7 @@ impl Engine {
     /// Values out of the answer to a handshake: all are set, then their events run in order.
     pub fn captured(&mut self, ctx: &mut Context, sets: Vec<Set>) {
         self.begin();
+        let sets = response::with_parts(&self.params, &self.layouts, sets);
         self.set_all(ctx, sets);
         self.run(ctx);
         self.finish(ctx);
@@ -435,8 +439,33 @@ impl Engine {
                 self.effects.push(Effect::Remember { param, fingerprint });
             }
         }
+        self.first_parts();
         for (table, rows) in first.rows {
             let _quiet_at_the_start = self.params.fill(table, rows, Fill::Replace, Origin::Startup);
+        }
+    }
+
+    /// The bits of groups: a group without a value of its own is made of its write bits, and its read bits are cut out of it.
+    fn first_parts(&mut self) {
+        let params: Vec<ParamIx> =
+            self.params.standalone().filter(|param| self.follow[param.index()].has(Follow::PARTS)).collect();
+        let empty: Vec<ParamIx> =
+            params.iter().copied().filter(|param| self.params.get(*param).is_empty()).collect();
+        for bit in &params {
+            let merged = bits::merged(&self.params, *bit).filter(|set| empty.contains(&set.param));
+            if let Some(Set { param, value }) = merged {
+                let _quiet_at_the_start = self.params.set(param, value, Origin::Startup);
+            }
+        }
+        for whole in params {
+            if self.params.get(whole).is_empty() {
+                continue;
+            }
+            for Set { param, value } in response::parts(&self.params, &self.layouts, whole) {
+                if self.params.get(param).is_empty() {
+                    let _quiet_at_the_start = self.params.set(param, value, Origin::Startup);
+                }
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::param::table::Rows;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ParamIx, TableIx};
 use crate::language::model::logic::Operand;
-use crate::language::model::param::{Bits, Length, Param, ParamKind};
+use crate::language::model::param::{Bits, Length, Param, ParamKind, SequenceStep};
 use crate::value::Value;
 
 pub use fit::round;
@@ -155,6 +155,8 @@ pub struct Params {
     tables: Box<[Option<Box<Rows>>]>,
     /// Field lengths that `change length` has set; few, so a list.
     lengths: Vec<(ParamIx, u32)>,
+    /// Sequences that `set info` has set; few, so a list.
+    sequences: Vec<(ParamIx, Box<[SequenceStep]>)>,
     // Invariant: sorted by group; a group and one of its bit parameters each.
     bits: Box<[(ParamIx, ParamIx)]>,
     sequence: u64,
@@ -168,7 +170,17 @@ impl Params {
         let marks = vec![Marks::default(); protocol.params.len()].into();
         let tables = protocol.tables.iter().map(|_| None).collect();
         let bits = bits(&protocol);
-        Self { protocol, values, marks, tables, lengths: Vec::new(), bits, sequence: 0, rejected: 0 }
+        Self {
+            protocol,
+            values,
+            marks,
+            tables,
+            lengths: Vec::new(),
+            sequences: Vec::new(),
+            bits,
+            sequence: 0,
+            rejected: 0,
+        }
     }
 
     /// The definition that the values belong to.
@@ -215,7 +227,8 @@ impl Params {
         let fitted = if constant {
             Err(Rejected::Constant)
         } else {
-            fit::fit(described, value, origin, &|operand| self.get(operand).as_number())
+            let sequence = self.sequence_of(param);
+            fit::fit(described, sequence, value, origin, &|operand| self.get(operand).as_number())
         };
         let value = match fitted {
             Ok(value) => value,
@@ -277,6 +290,19 @@ impl Params {
             Some((_, length)) => *length = bytes,
             None => self.lengths.push((param, bytes)),
         }
+    }
+
+    /// The action `set info`: what is calculated with each further value of a parameter, or of the cells of a column, instead
+    /// of its `Sequence` and `Scale`; no steps leave values as they are.
+    pub fn set_sequence(&mut self, param: ParamIx, steps: &[SequenceStep]) {
+        self.sequences.retain(|(of, _)| *of != param);
+        self.sequences.push((param, steps.into()));
+    }
+
+    /// What is calculated with each value of a parameter, `set info` included.
+    fn sequence_of(&self, param: ParamIx) -> &[SequenceStep] {
+        let changed = self.sequences.iter().find(|(of, _)| *of == param);
+        changed.map_or(&self.describe(param).sequence, |(_, steps)| steps)
     }
 
     /// Where the field of a parameter ends in a message, `change length` included.

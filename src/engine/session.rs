@@ -34,14 +34,31 @@ pub struct Exchange {
     pub pair: PairIx,
     /// Over which connection.
     pub connection: ConnectionIx,
-    /// The message, from the time it was made: a try repeats the same bytes.
+    /// The message, from the time it was made.
     pub message: Option<Outgoing>,
+    /// What a further try sends.
+    pub again: Again,
+    /// Tries that were sent.
+    pub tries: u32,
     /// Tries left after the present one.
     pub retries: u32,
     /// How long an answer may take.
     pub timeout: Duration,
     /// Where it stands.
     pub state: State,
+}
+
+/// What a try after the first one sends.
+///
+/// The raw values of a command are what the element was asked to send when its group ran, and a peer tells a repetition by its
+/// equal bytes. A template is what is said at the time of sending: a health message that is repeated must not have the time of
+/// the try before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The same bytes.
+    Same,
+    /// The template, filled in anew.
+    Anew,
 }
 
 /// Where an exchange stands.
@@ -142,7 +159,8 @@ impl Exchange {
         let defaults = &protocol.connection(connection).defaults;
         let timeout = timeout.or(described.timeout).or(overrides.timeout).unwrap_or(defaults.timeout);
         let retries = described.retries.or(overrides.retries).unwrap_or(defaults.retries);
-        Self { pair, connection, message: None, retries, timeout, state: State::Ready }
+        let (again, state) = (Again::Same, State::Ready);
+        Self { pair, connection, message: None, again, tries: 0, retries, timeout, state }
     }
 
     /// Advances the exchange; inputs that do not fit the state change nothing.
@@ -150,6 +168,7 @@ impl Exchange {
         match (self.state, input) {
             (State::Ready, Input::Sent { answer: Answer::NotExpected, .. }) => self.end(Ending::Sent),
             (State::Ready, Input::Sent { now, answer: Answer::Expected }) => {
+                self.tries = self.tries.saturating_add(1);
                 self.state = State::Waiting { deadline: now + self.timeout };
                 Verdict::Nothing
             }

@@ -1,4 +1,4 @@
-//! The bits of a group parameter: cut out of its bytes, and put into them; sets nothing.
+//! The bits of a group parameter: cut out of its bytes, and put into its value; sets nothing.
 //!
 //! Bit 0 is the most significant one of the first byte, and a run of bits is a whole number with its first bit as the most
 //! significant one.
@@ -6,9 +6,10 @@
 use bytes::Bytes;
 
 use crate::engine::codec::Set;
+use crate::engine::codec::raw::{self, RawError};
 use crate::engine::param::Params;
 use crate::language::model::id::ParamIx;
-use crate::language::model::param::{Bits, ParamKind};
+use crate::language::model::param::{Bits, Length, ParamKind};
 use crate::value::Value;
 
 /// The values of the *read bit* parameters of a group, cut out of its bytes; those that lie beyond the bytes keep theirs.
@@ -22,19 +23,35 @@ pub fn read(params: &Params, group: ParamIx, bytes: &[u8]) -> Vec<Set> {
     params.bits_of(group).filter_map(value).collect()
 }
 
-/// The bytes of a group with the values of its *write bit* parameters put in.
+/// The value of a group once that of one of its *write bit* parameters is put into it.
 ///
-/// A parameter without a value, with one that its bits cannot hold, or with bits beyond the bytes changes nothing.
-pub fn write(params: &Params, group: ParamIx, bytes: Bytes) -> Bytes {
-    let mut changed: Option<Vec<u8>> = None;
-    for (param, bits) in params.bits_of(group) {
-        let number = params.get(param).as_number();
-        let Some(number) = number.filter(|_| params.describe(param).kind == ParamKind::WriteBit) else {
-            continue;
-        };
-        put(changed.get_or_insert_with(|| bytes.to_vec()), bits, number);
+/// `None` if the parameter is no write bit or has no value, if its bits cannot hold the value or lie beyond the group's
+/// bytes, or if the group's own value has no bytes.
+pub fn merged(params: &Params, bit: ParamIx) -> Option<Set> {
+    let described = params.describe(bit);
+    let bits = described.bits.filter(|_| described.kind == ParamKind::WriteBit)?;
+    let number = params.get(bit).as_number()?;
+    let mut bytes = bytes_of(params, bits.group).ok()?.to_vec();
+    put(&mut bytes, bits, number)?;
+    let value = raw::decode(params.describe(bits.group), &Bytes::from(bytes)).ok()?;
+    Some(Set { param: bits.group, value })
+}
+
+/// The bytes of a group's value; zeros as long as a group of fixed length is empty.
+///
+/// # Errors
+///
+/// The value does not fit the group's field.
+pub fn bytes_of(params: &Params, group: ParamIx) -> Result<Bytes, RawError> {
+    let (length, value) = (params.length(group), params.get(group));
+    match length {
+        Length::Fixed(width) if value.is_empty() => {
+            Ok(Bytes::from(vec![0; usize::try_from(width).map_err(|_| RawError::TooBig(usize::MAX))?]))
+        }
+        Length::Fixed(_) | Length::NextParam | Length::LastNextParam | Length::OtherParam(_) => {
+            raw::encode(params.describe(group), length, value)
+        }
     }
-    changed.map_or(bytes, Bytes::from)
 }
 
 /// The places of the bits, if they are in the bytes and a number can hold them.
@@ -49,11 +66,12 @@ fn cut(bytes: &[u8], bits: Bits) -> Option<u64> {
     places(bytes.len(), bits)?.try_fold(0, |number, at| Some(number << 1 | u64::from(bit(at)?)))
 }
 
-fn put(bytes: &mut [u8], bits: Bits, number: f64) {
-    let Some(places) = places(bytes.len(), bits) else { return };
+/// `None`, with nothing changed, if the bits cannot hold the number or are not there.
+fn put(bytes: &mut [u8], bits: Bits, number: f64) -> Option<()> {
+    let places = places(bytes.len(), bits)?;
     let limit = 2_f64.powi(i32::try_from(bits.count).unwrap_or(64));
     if number.fract() != 0.0 || !(0.0..limit).contains(&number) {
-        return;
+        return None;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
     let number = number as u64;
@@ -63,6 +81,7 @@ fn put(bytes: &mut [u8], bits: Bits, number: f64) {
             *byte = if number >> shift & 1 == 1 { *byte | mask } else { *byte & !mask };
         }
     }
+    Some(())
 }
 
 #[cfg(test)]

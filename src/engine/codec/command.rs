@@ -51,11 +51,29 @@ impl Outgoing {
     }
 
     /// The message with other bytes, after stuffing or replacing; the places of the fields are lost.
+    ///
+    /// What was secret in it may look different now: if anything was, all of it is masked.
     #[must_use]
     pub fn with_payload(mut self, payload: Bytes) -> Self {
+        if !self.secrets.is_empty() && payload != self.payload {
+            self.secrets = vec![Secret::new(payload.clone())];
+        }
         self.payload = payload;
         self.fields.clear();
         self
+    }
+
+    /// The message with the bytes of some of its fields the other way round; fields that it does not have are left out.
+    #[must_use]
+    pub fn with_reversed(mut self, positions: &[usize]) -> Self {
+        let mut bytes = self.payload.to_vec();
+        for range in positions.iter().filter_map(|at| self.fields.get(*at)) {
+            if let Some(field) = bytes.get_mut(range.clone()) {
+                field.reverse();
+            }
+        }
+        let fields = std::mem::take(&mut self.fields);
+        Self { fields, ..self.with_payload(Bytes::from(bytes)) }
     }
 }
 
@@ -163,22 +181,13 @@ fn secrets_of(params: &Params, param: ParamIx) -> Vec<Secret<Bytes>> {
     [Some(plain), escaped].into_iter().flatten().map(Secret::new).collect()
 }
 
-/// The bytes of one field; a group has its bits put in, and is zeros as long as it is empty.
+/// The bytes of one field; a group is zeros as long as it is empty.
 fn field(params: &Params, param: ParamIx) -> Result<Bytes, RawError> {
     let described = params.describe(param);
-    let (length, value) = (params.length(param), params.get(param));
-    if described.kind != ParamKind::Group {
-        return raw::encode(described, length, value);
+    if described.kind == ParamKind::Group {
+        return bits::bytes_of(params, param);
     }
-    let bytes = match length {
-        Length::Fixed(width) if value.is_empty() => {
-            Bytes::from(vec![0; usize::try_from(width).map_err(|_| RawError::TooBig(usize::MAX))?])
-        }
-        Length::Fixed(_) | Length::NextParam | Length::LastNextParam | Length::OtherParam(_) => {
-            raw::encode(described, length, value)?
-        }
-    };
-    Ok(bits::write(params, param, bytes))
+    raw::encode(described, params.length(param), params.get(param))
 }
 
 /// The action `length`: the value of each length parameter of a built command.

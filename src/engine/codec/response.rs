@@ -10,7 +10,7 @@ use crate::engine::codec::{Set, bits, checksum, command, raw};
 use crate::engine::param::Params;
 use crate::language::model::id::{ParamIx, ResponseIx};
 use crate::language::model::message::{MessageKind, Response};
-use crate::language::model::param::{Checksum, Length, ParamKind, ValueType};
+use crate::language::model::param::{Checksum, Length, Param, ParamKind, ValueType};
 use crate::value::Value;
 
 /// How deep responses may stand in the fields of others.
@@ -106,29 +106,49 @@ fn read_at(
     };
     let mut reading = cutter.read();
     if reading.fit == Fit::Full {
+        let first = reading.sets.len();
         reading.dropped += message.extract(&described.extracts, params, &mut reading.sets);
+        split_sets(params, layouts, &mut reading, first, depth);
     }
     reading
 }
 
-/// The action `read` on a parameter: its value from the field that it has in a response.
-pub fn read_field(
-    params: &Params,
-    layouts: &Layouts,
-    response: ResponseIx,
-    message: &Message,
-    param: ParamIx,
-) -> Option<Set> {
-    read(params, layouts, response, message).sets.into_iter().find(|set| set.param == param)
+/// Adds what the values from the `first` one are split into.
+fn split_sets(params: &Params, layouts: &Layouts, reading: &mut Reading, first: usize, depth: u8) {
+    for at in first..reading.sets.len() {
+        let Some(set) = reading.sets.get(at).filter(|set| is_split(params.describe(set.param))) else {
+            continue;
+        };
+        let (param, bytes) = (set.param, field_bytes(params, set.param, &set.value));
+        split(params, layouts, param, &bytes, reading, depth);
+    }
+}
+
+/// Whether the value of a parameter is split into those of others.
+pub fn is_split(described: &Param) -> bool {
+    described.kind == ParamKind::Group || described.response.is_some()
+}
+
+/// The bytes that a value would have in the field of its parameter; those of its text if it does not fit there.
+fn field_bytes(params: &Params, param: ParamIx, value: &Value) -> Bytes {
+    raw::encode(params.describe(param), params.length(param), value).unwrap_or_else(|_| value.to_bytes())
+}
+
+/// Values from elsewhere than the fields of a message, with what they are split into behind them.
+pub fn with_parts(params: &Params, layouts: &Layouts, sets: Vec<Set>) -> Vec<Set> {
+    let mut reading = Reading { sets, ..Reading::none() };
+    split_sets(params, layouts, &mut reading, 0, 0);
+    reading.sets
 }
 
 /// What the value of a parameter is split into: the bits of a group, the fields of the response that a parameter of type
 /// response names; nothing for all others.
 ///
-/// [`read`] does this by itself with the fields of a message; it is for values that come from elsewhere.
+/// [`read`] does this by itself with the fields of a message; it is for a value that was set.
 pub fn parts(params: &Params, layouts: &Layouts, param: ParamIx) -> Vec<Set> {
     let mut reading = Reading::none();
-    split(params, layouts, param, &params.get(param).to_bytes(), &mut reading, 0);
+    let bytes = field_bytes(params, param, params.get(param));
+    split(params, layouts, param, &bytes, &mut reading, 0);
     reading.sets
 }
 

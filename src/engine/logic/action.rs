@@ -12,11 +12,11 @@ use crate::engine::logic::lock::Priority;
 use crate::engine::logic::octets;
 use crate::engine::logic::schedule::millis;
 use crate::engine::logic::stack::{Fired, Frame};
-use crate::engine::logic::state::{Chain, Hold, Made, PairSettings};
+use crate::engine::logic::state::{Chain, Hold, ItemNext, Made, PairSettings};
 use crate::engine::logic::timer::MAX_PERIOD;
 use crate::engine::param::Origin;
 use crate::language::model::Protocol;
-use crate::language::model::id::{ActionIx, CommandIx, PairIx, ParamId, ParamIx, ResponseIx};
+use crate::language::model::id::{ActionIx, CommandIx, GroupIx, PairIx, ParamId, ParamIx, ResponseIx};
 use crate::language::model::logic::{
     CommandOp, GroupRun, Item, Operand, PairOp, ProtocolOp, ResponseOp, Run, Targets,
 };
@@ -77,16 +77,16 @@ impl Engine {
             }
             Run::Timer(targets, op) => on!(targets, Timer, |timer| self.timer_op(ctx, timer, op)),
             // The pairs of the group that fired, by their positions.
-            Run::Pair(Targets::Fired, op @ PairOp::SetNext { positions, .. })
+            Run::Pair(Targets::Fired, PairOp::SetNext { positions, wait })
                 if matches!(fired.item, Item::Group(_)) =>
             {
                 let Item::Group(group) = fired.item else { return };
                 let content = protocol.group(group).content.iter().enumerate();
                 for (at, item) in content {
-                    if let GroupRun::Pair(pair) = item.run
+                    if let GroupRun::Pair(_) = item.run
                         && (positions.is_empty() || positions.contains(&at))
                     {
-                        self.pair_op(ctx, pair, op, action);
+                        self.set_next(ctx, ItemOf { group, item: at }, wait, action);
                     }
                 }
             }
@@ -290,6 +290,16 @@ impl Engine {
         }
     }
 
+    /// `set next` on a pair of the group that fired: for that place of the group only.
+    fn set_next(&mut self, ctx: &Context, at: ItemOf, wait: &Operand, action: ActionIx) {
+        let Some(time) = millis(&self.operand(wait, None)) else {
+            self.report_operand(ctx, action, "a time in milliseconds");
+            return;
+        };
+        self.nexts.retain(|next| (next.group, next.item) != (at.group, at.item));
+        self.nexts.push(ItemNext { group: at.group, item: at.item, next: time.min(MAX_PERIOD) });
+    }
+
     /// The queue that an action about queues means: the one that runs it, the main one otherwise.
     fn present_queue(&self) -> u16 {
         match self.chain {
@@ -349,6 +359,13 @@ impl Engine {
             self.hold = Some(Hold::Lock);
         }
     }
+}
+
+/// An item of a group, by position from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ItemOf {
+    group: GroupIx,
+    item: usize,
 }
 
 /// Why a command is built.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Severity, Site};
 use crate::engine::logic::queue::{Entry, Part, Phase, Refused, Run, Stage};
-use crate::engine::logic::stack::{Fired, Frame};
+use crate::engine::logic::stack::{self, Fired, Frame};
 use crate::engine::logic::state::{Chain, Held, Hold, Lane};
 use crate::engine::logic::{Engine, MAX_ITEMS, REST};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx};
@@ -115,8 +115,10 @@ impl Engine {
             }
             if left == 0 {
                 self.rest = Some(ctx.now + REST);
-                self.report(ctx.now, Severity::Warning, Code::QueueBusy, &[], |_| {
-                    "the queues of groups never come to rest: they are slowed down".to_owned()
+                let groups = self.groups_at_work();
+                self.report(ctx.now, Severity::Warning, Code::QueueBusy, &groups, |protocol| {
+                    let groups = stack::in_words(protocol, &groups);
+                    format!("the queues of groups never come to rest and are slowed down: {groups}")
                 });
                 return;
             }
@@ -128,6 +130,21 @@ impl Engine {
             lane.queue.trim();
         }
         self.chain = Chain::Input(None);
+    }
+
+    /// The groups that run, the outermost first, and those that are next; each once.
+    fn groups_at_work(&self) -> Vec<Site> {
+        let mut groups: Vec<Site> = Vec::new();
+        for lane in &self.lanes {
+            let running = lane.queue.runs.iter().map(|run| run.entry.group);
+            for group in running.chain(lane.queue.front().map(|entry| entry.group)) {
+                let site = Site::Item(Item::Group(group));
+                if groups.len() < stack::MAX_PATH && !groups.contains(&site) {
+                    groups.push(site);
+                }
+            }
+        }
+        groups
     }
 
     /// When a queue can go on.

@@ -9,10 +9,11 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Phase, Resume, Run, Stage};
 use crate::engine::logic::state::{Made, PairSettings};
 use crate::engine::logic::{Engine, Life};
-use crate::engine::session::{Answer, Ending, Exchange, Input, State, Verdict};
+use crate::engine::session::{Again, Answer, Ending, Exchange, Input, State, Verdict};
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{CommandIx, ConnectionIx, PairIx};
 use crate::language::model::logic::{Item, Time, WhenDown};
+use crate::language::model::message::CommandContent;
 use crate::value::Context;
 
 impl Engine {
@@ -148,6 +149,13 @@ impl Engine {
         let made = command.and_then(|command| self.made.iter().position(|made| made.command == command));
         let made = made.map(|at| self.made.swap_remove(at));
         let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
+        // What actions have changed cannot be filled in anew, nor what was made when the group was queued.
+        let again = match command.map(|command| &self.protocol.command(command).content) {
+            Some(CommandContent::Template(_)) if !early && made.as_ref().is_none_or(|made| !made.edited) => {
+                Again::Anew
+            }
+            Some(CommandContent::Template(_) | CommandContent::Params(_)) | None => Again::Same,
+        };
         let message = match command {
             None => None,
             Some(command) if early => {
@@ -181,6 +189,7 @@ impl Engine {
         let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
         if let Phase::Exchange(exchange, _) = &mut run.phase {
             exchange.message = message;
+            exchange.again = again;
         }
     }
 
@@ -192,8 +201,23 @@ impl Engine {
         });
     }
 
+    /// Fills the template of the running pair in anew for a further try; the bytes stay if that cannot be done.
+    fn renew(&mut self, ctx: &mut Context, queue: u16) {
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
+        let Phase::Exchange(exchange, _) = &mut run.phase else { return };
+        if exchange.tries == 0 || exchange.again == Again::Same {
+            return;
+        }
+        let Some(command) = self.protocol.pair(exchange.pair).command else { return };
+        match command::make(ctx, &self.params, &self.layouts, command, &self.options.messages) {
+            Ok(message) => exchange.message = Some(message),
+            Err(error) => self.report_command(ctx, command, &error),
+        }
+    }
+
     /// Hands the message of the running pair to its link.
     fn send(&mut self, ctx: &mut Context, queue: u16) {
+        self.renew(ctx, queue);
         let Some(run) = self.lanes[usize::from(queue)].queue.runs.last() else { return };
         let Phase::Exchange(exchange, _) = &run.phase else { return };
         let (pair, connection) = (exchange.pair, exchange.connection);
@@ -266,7 +290,7 @@ impl Engine {
         }
     }
 
-    /// The pause after an item: `next` of the item, of the action `set next`, or the interval of the timer between pairs.
+    /// The pause after an item: of the action `set next`, else `next` of the item, or the interval of the timer between pairs.
     ///
     /// After the last item only the first two count; they delay the next group.
     pub(super) fn pause_after_item(&mut self, ctx: &Context, queue: u16, pair: Option<PairIx>) {
@@ -276,12 +300,20 @@ impl Engine {
         let item = run.item.checked_sub(1).and_then(|at| content.get(at));
         let is_last = run.item >= content.len();
         let own = item.and_then(|item| item.next).map(|wait| self.wait(wait));
-        let by_action = || pair.and_then(|pair| self.pair_settings(pair).next);
+        let by_position = |at| {
+            let mut set = self.nexts.iter();
+            set.find(|next| next.group == run.entry.group && next.item == at).map(|next| next.next)
+        };
+        let by_action = run
+            .item
+            .checked_sub(1)
+            .and_then(by_position)
+            .or_else(|| pair.and_then(|pair| self.pair_settings(pair).next));
         let interval = || {
             let timer = run.entry.timer.filter(|_| pair.is_some() && !is_last);
             timer.map(|(timer, _)| protocol.timer(timer).interval)
         };
-        let pause = own.or_else(by_action).or_else(interval).unwrap_or(Duration::ZERO);
+        let pause = by_action.or(own).or_else(interval).unwrap_or(Duration::ZERO);
         if !pause.is_zero() {
             let until = ctx.now + pause;
             let queue = &mut self.lanes[usize::from(queue)].queue;

@@ -2,14 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::engine::codec::response;
+use crate::engine::codec::{raw, response};
 use crate::engine::logic::Engine;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::octets::{hex, replaced};
 use crate::engine::logic::stack::Fired;
+use crate::engine::logic::state::Made;
 use crate::engine::param::Origin;
 use crate::engine::param::change::{Event, Place, display_text};
-use crate::language::model::id::{ActionIx, ParamIx};
+use crate::language::model::id::{ActionIx, CommandIx, ParamIx, ResponseIx};
 use crate::language::model::logic::{Item, Operand, ParamOp};
 use crate::value::{Context, Value};
 
@@ -58,7 +59,7 @@ impl Engine {
                 let value = self.params.get_in(param, row);
                 Some(like(value, replaced(&value.to_bytes(), how)))
             }
-            ParamOp::Reverse(_) => Some(reversed(self.params.get_in(param, row))),
+            ParamOp::Reverse(positions) => self.turned(param, positions, fired),
             ParamOp::Clear
             | ParamOp::ClearOnDisplay
             | ParamOp::Go
@@ -115,7 +116,7 @@ impl Engine {
             }
             ParamOp::RunActions => self.report_not_run(ctx, action, "run actions"),
             ParamOp::Normalize(_) => self.report_not_run(ctx, action, "normalize"),
-            ParamOp::SetInfo(_) => self.report_not_run(ctx, action, "set info"),
+            ParamOp::SetInfo(steps) => self.params.set_sequence(param, steps),
             ParamOp::Append(_)
             | ParamOp::AppendData(_)
             | ParamOp::Copy(_)
@@ -128,6 +129,62 @@ impl Engine {
             | ParamOp::ReplaceData(_)
             | ParamOp::Reverse(_) => {}
         }
+    }
+
+    /// The action `reverse`: of the value; with positions, of the bytes at those places in the message that the trigger is on.
+    ///
+    /// In a command that was built the bytes are turned there. A response that is still to be read is changed before it is;
+    /// of one that was read the value is the turned bytes of the last place.
+    fn turned(&mut self, param: ParamIx, positions: &[usize], fired: &Fired) -> Option<Value> {
+        let places = |fields: &[ParamIx]| -> Vec<usize> {
+            let own = fields.iter().enumerate().filter(|(_, of)| **of == param).map(|(at, _)| at);
+            let own: Vec<usize> = own.collect();
+            positions.iter().filter_map(|position| own.get(*position).copied()).collect()
+        };
+        match fired.item {
+            Item::Command(command) if !positions.is_empty() => {
+                let places = places(self.layouts.command(&self.protocol, command));
+                self.turn_in_command(command, &places);
+                None
+            }
+            Item::Response(response) if !positions.is_empty() => {
+                let places = places(self.layouts.response(&self.protocol, response));
+                self.turn_in_response(response, param, &places)
+            }
+            Item::Command(_)
+            | Item::Response(_)
+            | Item::Protocol
+            | Item::Communication
+            | Item::Param(_)
+            | Item::Pair(_)
+            | Item::Group(_)
+            | Item::Session(_)
+            | Item::Timer(_)
+            | Item::Connection(_) => Some(reversed(self.params.get_in(param, fired.row()))),
+        }
+    }
+
+    fn turn_in_command(&mut self, command: CommandIx, places: &[usize]) {
+        if let Some(at) = self.made.iter().position(|made| made.command == command) {
+            let made = self.made.swap_remove(at);
+            let message = made.message.with_reversed(places);
+            self.made.push(Made { message, edited: true, ..made });
+        }
+    }
+
+    fn turn_in_response(&mut self, response: ResponseIx, param: ParamIx, places: &[usize]) -> Option<Value> {
+        let (_, message) = self.last.iter_mut().find(|(of, _)| *of == response)?;
+        let reading = response::read(&self.params, &self.layouts, response, message);
+        let mut bytes = message.payload().to_vec();
+        for range in places.iter().filter_map(|at| reading.fields.get(*at)) {
+            bytes.get_mut(range.clone()).into_iter().for_each(<[u8]>::reverse);
+        }
+        *message = message.with_payload(bytes.into());
+        if self.stack.is_read_later(response) {
+            return None;
+        }
+        let range = places.last().and_then(|at| reading.fields.get(*at))?.clone();
+        raw::decode(self.protocol.param(param), &message.payload().slice(range)).ok()
     }
 
     /// Says of an action that has no effect yet: there are no scripts and no alarms that it could be about.
@@ -210,10 +267,11 @@ fn joined(first: &Value, second: &Value) -> Value {
     like_text(bytes.freeze())
 }
 
-/// Bytes as the kind of value that they were made of.
+/// Bytes as the kind of value that they were made of; nothing made of an empty value is one.
 fn like(value: &Value, bytes: Bytes) -> Value {
     match value {
         Value::Bytes(_) => Value::Bytes(bytes),
+        Value::Empty if bytes.is_empty() => Value::Empty,
         Value::Empty | Value::Number(_) | Value::Text(_) => like_text(bytes),
     }
 }

@@ -39,6 +39,7 @@ impl Heard {
 pub(super) fn heard(protocol: &Protocol) -> Box<[Heard]> {
     let reads_again = protocol.actions.iter().any(|action| match &action.run {
         Run::Response(..) | Run::Param(_, ParamOp::Read) => true,
+        Run::Param(_, ParamOp::Reverse(positions)) => !positions.is_empty(),
         Run::Param(..)
         | Run::Group(..)
         | Run::Command(..)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::codec::{Set, condition};
+use crate::engine::codec::{Set, bits, condition, response};
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::stack::{self, Branch, Fired, Frame, Phase, Via};
 use crate::engine::logic::state::Follow;
@@ -114,7 +114,8 @@ impl Engine {
 
     fn raise_via(&mut self, ctx: &Context, event: Event, via: Via) {
         let cause = cause(&event, via);
-        if self.follow[event.param.index()].is_none() {
+        let follow = self.follow[event.param.index()];
+        if follow.is_none() {
             self.settle(&event, cause);
             self.feed(&event);
         } else if self.stack.is_full() {
@@ -123,7 +124,37 @@ impl Engine {
             self.settle(&event, cause);
             self.feed(&event);
         } else {
+            // A message that has a group has its bits too: they are among its own values.
+            if follow.has(Follow::PARTS) && event.origin != Origin::Message {
+                self.set_parts(ctx, event.param, cause);
+            }
             self.stack.push(Frame::Change { event, via, phase: Phase::Triggers });
+        }
+    }
+
+    /// Sets what a parameter is a part of and what it is made of: the group of a write bit, the bits of a group, the fields of
+    /// a response. All are set now, and their events run after that of the parameter.
+    fn set_parts(&mut self, ctx: &Context, param: ParamIx, cause: Origin) {
+        let mut events = Vec::new();
+        let mut whole = param;
+        if let Some(set) = bits::merged(&self.params, param) {
+            whole = set.param;
+            let outcome = self.params.set(whole, set.value, Origin::Engine);
+            events.push((whole, outcome));
+        }
+        for Set { param, value } in response::parts(&self.params, &self.layouts, whole) {
+            let outcome = self.params.set(param, value, Origin::Engine);
+            events.push((param, outcome));
+        }
+        for (param, outcome) in events.into_iter().rev() {
+            match outcome {
+                Outcome::Event(event) => {
+                    let via = Via::Setter(cause);
+                    self.stack.push(Frame::Change { event, via, phase: Phase::Triggers });
+                }
+                Outcome::Quiet => {}
+                Outcome::Rejected(rejected) => self.report_dropped(ctx.now, param, &rejected),
+            }
         }
     }
 

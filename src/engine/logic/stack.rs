@@ -14,7 +14,7 @@ use crate::language::model::logic::{Item, Time};
 pub const MAX_DEPTH: usize = 200;
 
 /// How many parts of a loop's path a report names.
-const MAX_PATH: usize = 24;
+pub(super) const MAX_PATH: usize = 24;
 
 /// Something that is left to do.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) enum Frame {
 pub(super) enum Via {
     /// By itself.
     Set,
-    /// As the copy of a write parameter that was set by this one.
+    /// As the copy of a write parameter, or a part of another one, that was set by this one.
     Setter(Origin),
 }
 
@@ -94,7 +94,7 @@ impl Fired {
 }
 
 impl Frame {
-    /// Whether the frame is a level of nesting: a trigger, or the copy of a setter; all loops pass through one of them.
+    /// Whether the frame is a level of nesting: a trigger, the copy of a setter or a part; all loops pass through one of them.
     fn is_level(&self) -> bool {
         match self {
             Self::Change { via: Via::Setter(_), .. } | Self::Steps { .. } => true,
@@ -157,6 +157,22 @@ impl Stack {
         let frame = self.frames.pop()?;
         self.levels -= usize::from(frame.is_level());
         Some(frame)
+    }
+
+    /// Whether the message of a response is read once the triggers before it have run.
+    pub(super) fn is_read_later(&self, of: ResponseIx) -> bool {
+        self.frames.iter().any(|frame| match frame {
+            Frame::Read { response, .. } => *response == of,
+            Frame::Change { .. }
+            | Frame::Events { .. }
+            | Frame::Fire { .. }
+            | Frame::Steps { .. }
+            | Frame::Call { .. }
+            | Frame::Action { .. }
+            | Frame::Keep { .. }
+            | Frame::AtOnce { .. }
+            | Frame::Cycle { .. } => false,
+        })
     }
 
     /// Forgets everything.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::codec;
+use crate::engine::codec::{self, response};
 use crate::engine::logic::queue::Queue;
 use crate::engine::logic::stack::Stack;
 use crate::language::model::Protocol;
-use crate::language::model::id::{CommandIx, ParamIx};
+use crate::language::model::id::{CommandIx, GroupIx, ParamIx};
 use crate::language::model::logic::{Item, Time};
+use crate::language::model::param::{Param, ParamKind};
 
 /// A queue with the chain of events of one of its items that is held up by `sleep` or `lock`.
 #[derive(Debug, Default)]
@@ -57,7 +58,22 @@ pub(super) struct Made {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PairSettings {
     pub(super) timeout: Option<Duration>,
+    /// `set next` on the pair itself, wherever it stands.
     pub(super) next: Option<Duration>,
+}
+
+/// `set next` on an item of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ItemNext {
+    pub(super) group: GroupIx,
+    /// The item by position, from 0.
+    pub(super) item: usize,
+    pub(super) next: Duration,
+}
+
+/// Whether a set of a parameter sets others: the bits of a group, the fields of a response, the group of a write bit.
+fn has_parts(described: &Param) -> bool {
+    response::is_split(described) || described.kind == ParamKind::WriteBit
 }
 
 /// What a change of a parameter causes besides telling those who watch.
@@ -68,6 +84,8 @@ impl Follow {
     pub(super) const CHANGE: u8 = 1;
     pub(super) const AFTER_RESPONSE: u8 = 2;
     pub(super) const SETTER: u8 = 4;
+    /// Other parameters are made of it, or it is one of the bits of a group.
+    pub(super) const PARTS: u8 = 8;
 
     pub(super) fn of(protocol: &Protocol, param: ParamIx) -> Self {
         let item = Item::Param(param);
@@ -84,7 +102,8 @@ impl Follow {
                     !protocol.triggers_on(item, Time::ChangeAfterResponse).is_empty(),
                     Self::AFTER_RESPONSE,
                 )
-                | flag(protocol.param(param).setter.is_some(), Self::SETTER),
+                | flag(protocol.param(param).setter.is_some(), Self::SETTER)
+                | flag(has_parts(protocol.param(param)), Self::PARTS),
         )
     }
 

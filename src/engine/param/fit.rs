@@ -15,6 +15,7 @@ use crate::value::{Value, base};
 /// comes from outside: messages, people and programs.
 pub(super) fn fit(
     param: &Param,
+    sequence: &[SequenceStep],
     value: Value,
     origin: Origin,
     operand: &dyn Fn(ParamIx) -> Option<f64>,
@@ -37,7 +38,7 @@ pub(super) fn fit(
     };
     let number = match origin {
         Origin::Message | Origin::Engine | Origin::User | Origin::Api => {
-            run_sequence(&param.sequence, number, operand).ok_or(Rejected::Sequence)?
+            run_sequence(sequence, number, operand).ok_or(Rejected::Sequence)?
         }
         Origin::Script | Origin::Startup => number,
     };

@@ -302,8 +302,9 @@ impl Params {
         origin: Origin,
     ) -> Result<Value, Rejected> {
         let of = self.protocol.table(table).columns.get(usize::from(column));
-        let param = self.describe(of.ok_or(Rejected::NoColumn(column))?.param);
-        fit::fit(param, value, origin, &|operand| self.get_in(operand, Some(key)).as_number())
+        let of = of.ok_or(Rejected::NoColumn(column))?.param;
+        let (param, sequence) = (self.describe(of), self.sequence_of(of));
+        fit::fit(param, sequence, value, origin, &|operand| self.get_in(operand, Some(key)).as_number())
     }
 
     /// Puts a value into a cell that is there; answers the row's key and the value before.

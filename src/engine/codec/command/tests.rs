@@ -135,7 +135,7 @@ fn a_length_may_count_some_fields_only_and_itself() {
 }
 
 #[test]
-fn a_group_is_sent_with_its_bits_put_in() {
+fn a_group_is_sent_as_it_is_and_as_zeros_while_it_is_empty() {
     let mut build = Build::new();
     let group = build.param("group", ParamKind::Group, ValueType::String, |param| {
         param.length = Length::Fixed(2);
@@ -146,9 +146,25 @@ fn a_group_is_sent_with_its_bits_put_in() {
     build.command(&[group], |_| {});
     let mut params = Params::new(build.done());
     let payload = |params: &Params| make_one(params, &Options::default()).expect("fits").payload;
-    assert_eq!(payload(&params), &[0, 0][..], "an empty group is zeros");
     let _ = params.set(bit, 3.0.into(), Origin::Api);
-    assert_eq!(payload(&params), &[0x01, 0x80][..]);
+    assert_eq!(payload(&params), &[0, 0][..], "its bits are put in when they are set, not here");
     let _ = params.set(group, Value::Bytes(Bytes::from_static(b"\xF0\x0F")), Origin::Script);
-    assert_eq!(payload(&params), &[0xF1, 0x8F][..]);
+    assert_eq!(payload(&params), &[0xF0, 0x0F][..]);
+}
+
+#[test]
+fn a_changed_message_with_a_secret_is_masked_as_a_whole() {
+    let mut build = Build::new();
+    let token = build.param("token", ParamKind::Write, ValueType::String, |param| param.secret = true);
+    let user = build.write("user");
+    build.command(&[token, user, token], |_| {});
+    let mut params = Params::new(build.done());
+    let _ = params.set(token, "hunter2".into(), Origin::Api);
+    let _ = params.set(user, "me".into(), Origin::Api);
+    let made = make_one(&params, &Options::default()).expect("fits");
+    let same = made.clone().with_payload(made.payload.clone());
+    assert_eq!(&*same.masked(), b"***me***");
+    let reversed = made.with_reversed(&[2, 9]);
+    assert_eq!(&*reversed.payload, b"hunter2me2retnuh");
+    assert_eq!((&*reversed.masked(), &reversed.fields[..]), (&b"***"[..], &[0..7, 7..9, 9..16][..]));
 }

@@ -1,7 +1,7 @@
 //! Places in the queue, what is not queued twice, conditions, pauses, forced groups, threads and locks.
 
 use super::*;
-use crate::engine::logic::effect::Code;
+use crate::engine::logic::effect::{Code, Site};
 use crate::engine::logic::queue::MAX_QUEUED;
 use crate::language::model::build::condition;
 use crate::language::model::condition::{Expression, Operator};
@@ -388,4 +388,32 @@ fn connection_pid_chooses_the_connection_when_the_group_runs() {
         rig.enqueue(group, GroupOp::Execute);
         assert_eq!(rig.sent(), [expected]);
     }
+}
+
+#[test]
+fn a_group_that_forces_itself_nests_to_a_bound_and_is_reported_with_its_name() {
+    let mut traced = Traced::new();
+    let loops = GroupIx::new(0).expect("the first");
+    let again = Run::Group(Targets::These(vec![loops]), GroupOp::ForceExecute);
+    let again = traced.build.action(again, |_| {});
+    let count = traced.build.number("count");
+    let op = ParamOp::Increment(Operand::Value(1.0.into()));
+    let counts = traced.build.action(Run::Param(Targets::These(vec![count]), op), |_| {});
+    let items = [GroupRun::Action(counts), GroupRun::Action(again), GroupRun::Action(counts)];
+    traced.build.group(&items, |group| group.kind = GroupKind::PollAction);
+    let button = traced.button(Run::Group(Targets::These(vec![loops]), GroupOp::Execute));
+    let mut rig = Rig::ready(traced.build);
+    rig.set(button, 1.0);
+    let runs = rig.engine.lanes[0].queue.runs.len();
+    assert!((2..=33).contains(&runs), "{runs} runs are nested");
+    let reports = rig.reports();
+    let busy = reports.iter().find(|report| report.code == Code::QueueBusy).expect("reported");
+    assert_eq!(busy.text, "the queues of groups never come to rest and are slowed down: group 1");
+    assert_eq!(busy.sites, [Site::Item(Item::Group(loops))]);
+    // The element's other inputs get their turn, and it can be stopped.
+    rig.set(button, 2.0);
+    assert!(rig.engine.wake_at().is_some_and(|at| at > rig.ctx.now));
+    let before = rig.value(count);
+    rig.pass(10);
+    assert_ne!(rig.value(count), before, "it goes on after a rest");
 }

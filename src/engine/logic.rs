@@ -57,7 +57,7 @@ use crate::engine::param::startup::{self, Setting, Stored};
 use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
 use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
-use crate::language::model::id::{PairIx, ParamIx, ResponseIx, TableIx};
+use crate::language::model::id::{ConnectionIx, PairIx, ParamIx, ResponseIx, TableIx};
 use crate::language::model::logic::{Item, Time};
 use crate::value::{Context, Value};
 
@@ -94,6 +94,8 @@ pub struct First {
     pub settings: Vec<(ParamIx, Setting)>,
     /// What the store has of tables: the saved cells of each row.
     pub rows: Vec<(TableIx, Vec<Cells>)>,
+    /// What the element knows of itself.
+    pub facts: startup::Facts,
 }
 
 /// A change of a table.
@@ -181,9 +183,20 @@ pub struct Engine {
     spare: Vec<Event>,
 }
 
+/// The longest message of a connection and how many groups may wait for its link.
+fn limits(protocol: &Protocol, options: &Options, connection: ConnectionIx) -> (usize, usize) {
+    let defined = protocol.connection(connection).limits;
+    let given = options.connections.get(connection.index()).copied().unwrap_or_default();
+    let longest = given.max_message_bytes.unwrap_or(defined.max_message_bytes);
+    (longest, given.send_queue.unwrap_or(defined.send_queue))
+}
+
 impl Engine {
     /// An element that has not started: all parameters empty.
-    pub fn new(protocol: Arc<Protocol>, options: Options) -> Self {
+    pub fn new(protocol: Arc<Protocol>, mut options: Options) -> Self {
+        // A command does not know its connection: the bound of each is looked at when it is sent.
+        let longest = protocol.connections.iter().map(|one| limits(&protocol, &options, one.index).0).max();
+        options.messages.max_bytes = longest.unwrap_or(options.messages.max_bytes);
         let follow = (0..protocol.params.len())
             .map(|index| ParamIx::new(index).map_or(Follow::default(), |ix| Follow::of(&protocol, ix)))
             .collect();
@@ -419,6 +432,10 @@ impl Engine {
         let params: Vec<ParamIx> = self.params.standalone().collect();
         for param in params {
             let described = protocol.param(param);
+            if let Some(fact) = first.facts.of(described.kind) {
+                let _quiet_at_the_start = self.params.set(param, fact, Origin::Startup);
+                continue;
+            }
             let stored = stored.remove(&param).unwrap_or_default();
             let start =
                 startup::choose(described.save, settings.get(&param), &stored, described.default.as_ref());

@@ -25,6 +25,10 @@ pub struct Overrides {
     /// How long the element may get no answer before it is in timeout; counts for the main connection. The definition's
     /// `TimeoutTimeElement` if none.
     pub element_timeout: Option<Duration>,
+    /// The longest message, in bytes; the definition's `bs:Limits maxMessageBytes` if none.
+    pub max_message_bytes: Option<usize>,
+    /// How many groups may wait for the link; the definition's `bs:Limits sendQueue` if none.
+    pub send_queue: Option<usize>,
 }
 
 /// A pair that a group is running.

@@ -17,7 +17,7 @@ use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
 use crate::engine::logic::{Engine, First, Options};
 use crate::engine::param::Cells;
-use crate::engine::param::startup::{Fingerprint, Provenance, Setting, Stored};
+use crate::engine::param::startup::{Address, Facts, Fingerprint, Provenance, Setting, Stored};
 use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
@@ -40,6 +40,8 @@ impl Driver {
             timeout: Some(spec.timeout),
             retries: Some(spec.retries),
             element_timeout: Some(spec.element_timeout),
+            max_message_bytes: Some(spec.limits.max_message_bytes),
+            send_queue: Some(spec.limits.send_queue),
         };
         let mut options =
             Options { connections: spec.connections.iter().map(overrides).collect(), ..Options::default() };
@@ -177,6 +179,9 @@ fn first(spec: &Spec, loaded: &Loaded) -> First {
         }
         first.settings.push((setting.param, Setting { value, source, fingerprint: THIS }));
     }
+    let address = |spec: &ConnectionSpec| Some(Address { host: spec.host.clone()?, port: spec.port });
+    let addresses = spec.connections.iter().filter_map(address).collect();
+    first.facts = Facts { name: spec.name.clone(), addresses };
     first.rows = rows
         .into_iter()
         .map(|(table, rows)| {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Severity, Site};
-use crate::engine::logic::queue::{Entry, Part, Phase, Refused, Run, Stage};
+use crate::engine::logic::queue::{Answers, Entry, Part, Phase, Refused, Run, Stage};
 use crate::engine::logic::stack::{self, Fired, Frame};
 use crate::engine::logic::state::{Chain, Held, Hold, Lane};
 use crate::engine::logic::{Engine, MAX_ITEMS, REST};
@@ -245,8 +245,10 @@ impl Engine {
         let protocol = Arc::clone(&self.protocol);
         let described = protocol.group(entry.group);
         let connection = self.connection_of(described);
+        let mut answers = Answers::Nothing;
         let (item, phase) = match entry.resume.take() {
             Some(resume) => {
+                answers = resume.answers;
                 let stage = if resume.exchange.message.is_some() { Stage::Send } else { Stage::Before };
                 (resume.item, Phase::Exchange(resume.exchange, stage))
             }
@@ -256,7 +258,7 @@ impl Engine {
             }
             None => (0, Phase::Begin),
         };
-        let run = Run { entry, connection, item, phase, stop: false };
+        let run = Run { entry, connection, item, phase, stop: false, answers };
         self.lanes[usize::from(queue)].queue.runs.push(run);
     }
 
@@ -295,7 +297,14 @@ impl Engine {
             Phase::Exchange(..) => self.advance_pair(ctx, queue),
             Phase::End => {
                 run.phase = Phase::Over;
+                let answers = run.answers;
                 self.fire(Item::Group(group), Time::After);
+                // The last frame runs first.
+                match answers {
+                    Answers::Well => self.fire(Item::Group(group), Time::Succeeded),
+                    Answers::TimedOut => self.fire(Item::Group(group), Time::Timeout),
+                    Answers::Nothing | Answers::Lacking => {}
+                }
                 true
             }
             Phase::Over => {

@@ -8,7 +8,7 @@ use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Phase, Resume, Run, Stage};
 use crate::engine::logic::state::{Made, PairSettings};
-use crate::engine::logic::{Engine, Life};
+use crate::engine::logic::{Engine, Life, limits};
 use crate::engine::session::{Again, Answer, Ending, Exchange, Input, State, Verdict};
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{CommandIx, ConnectionIx, PairIx};
@@ -94,10 +94,10 @@ impl Engine {
             self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
             return;
         }
-        let limit = self.protocol.connection(connection).limits.send_queue;
+        let (_, limit) = limits(&self.protocol, &self.options, connection);
         let Some(mut run) = lane.queue.runs.pop() else { return };
         let Phase::Exchange(exchange, stage) = run.phase else { return };
-        run.entry.resume = Some(Box::new(Resume { item: run.item, exchange }));
+        run.entry.resume = Some(Box::new(Resume { item: run.item, exchange, answers: run.answers }));
         if let Err(mut entry) = lane.queue.park(connection, run.entry, limit) {
             // Full: the newest is left out and counted; its group goes on.
             if let Some(resume) = entry.resume.take() {
@@ -187,9 +187,14 @@ impl Engine {
             return;
         }
         let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut() else { return };
-        if let Phase::Exchange(exchange, _) = &mut run.phase {
-            exchange.message = message;
-            exchange.again = again;
+        let Phase::Exchange(exchange, _) = &mut run.phase else { return };
+        let (longest, _) = limits(&self.protocol, &self.options, exchange.connection);
+        let too_long = message.as_ref().is_some_and(|message| message.payload.len() > longest);
+        exchange.message = message;
+        exchange.again = again;
+        if let Some(command) = command.filter(|_| too_long) {
+            self.report_command(ctx, command, &command::MakeError::TooLong(longest));
+            self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
         }
     }
 
@@ -246,10 +251,12 @@ impl Engine {
             Verdict::Nothing => {}
             Verdict::TryFailed => {
                 self.counters.timeouts += 1;
+                self.fire(Item::Communication, Time::Timeout);
                 self.fire(Item::Pair(pair), Time::Timeout);
             }
             Verdict::Ended(ending) => {
                 run.phase = Phase::Item;
+                run.answers = run.answers.and(ending);
                 self.pair_ended(ctx, pair, connection, ending);
                 if let Ok(queue) = u16::try_from(queue) {
                     self.pause_after_item(ctx, queue, Some(pair));
@@ -271,12 +278,15 @@ impl Engine {
         match ending {
             Ending::Succeeded => {
                 self.pair_answered(connection);
+                self.fire(Item::Communication, Time::Succeeded);
                 self.fire(item, Time::Succeeded);
             }
             Ending::BadCommand => self.pair_answered(connection),
             Ending::TimedOut => {
                 self.counters.timeouts += 1;
+                self.fire(Item::Communication, Time::TimeoutAfterRetries);
                 self.fire(item, Time::TimeoutAfterRetries);
+                self.fire(Item::Communication, Time::Timeout);
                 self.fire(item, Time::Timeout);
                 if !self.protocol.pair(pair).ignore_timeout {
                     self.pair_failed(ctx.now, connection);

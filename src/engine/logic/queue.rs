@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::engine::codec::command::Outgoing;
-use crate::engine::session::Exchange;
+use crate::engine::session::{Ending, Exchange};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx, TimerIx};
 use crate::language::model::logic::GroupOp;
 
@@ -45,6 +45,31 @@ pub(super) struct Entry {
 pub(super) struct Resume {
     pub(super) item: usize,
     pub(super) exchange: Exchange,
+    pub(super) answers: Answers,
+}
+
+/// What became of the pairs of a running group so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// None has ended yet.
+    Nothing,
+    /// All were sent, and those that expect an answer got it.
+    Well,
+    /// One was not sent, or its command was refused by the peer.
+    Lacking,
+    /// One got no answer.
+    TimedOut,
+}
+
+impl Answers {
+    /// With one more pair.
+    pub(super) fn and(self, ending: Ending) -> Self {
+        match (self, ending) {
+            (Self::TimedOut, _) | (_, Ending::TimedOut) => Self::TimedOut,
+            (Self::Lacking, _) | (_, Ending::BadCommand | Ending::NotSent) => Self::Lacking,
+            (Self::Nothing | Self::Well, Ending::Sent | Ending::Succeeded) => Self::Well,
+        }
+    }
 }
 
 /// A part of the queue.
@@ -103,6 +128,7 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     /// `stop current group`: ends after its present item.
     pub(super) stop: bool,
+    pub(super) answers: Answers,
 }
 
 /// One group execution queue.

@@ -1,5 +1,8 @@
 //! Which value a parameter starts with: what was saved, the settings, or the default; reads neither store nor settings.
 
+use std::sync::Arc;
+
+use crate::language::model::param::ParamKind;
 use crate::value::Value;
 
 /// A fingerprint of a setting's resolved value: a keyed hash, so that the store gives no secret away.
@@ -45,6 +48,65 @@ pub struct Start {
     pub remember: Option<Fingerprint>,
     /// The value of the setting replaces the one that was saved and has to be stored itself.
     pub store_value: bool,
+}
+
+/// What an element knows of itself, for the parameters whose type says that they hold it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The element's name.
+    pub name: Arc<str>,
+    /// Where its connections go by the settings, in order; none of those without a host.
+    pub addresses: Vec<Address>,
+}
+
+/// Where a connection goes by the settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    /// The host, possibly with a scheme.
+    pub host: Arc<str>,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+impl Facts {
+    /// The value of a parameter of a kind that holds one: `elementname`, `ip` (`host:port`) and `pollingip` (`host`), several
+    /// with `;` between them.
+    pub fn of(&self, kind: ParamKind) -> Option<Value> {
+        let bare = |address: &Address| {
+            let host = address.host.split_once("://").map_or(&*address.host, |(_, host)| host);
+            host.to_owned()
+        };
+        let listed = |text: &dyn Fn(&Address) -> String| {
+            let all: Vec<String> = self.addresses.iter().map(text).collect();
+            (!all.is_empty()).then(|| Value::text(all.join(";")))
+        };
+        match kind {
+            ParamKind::ElementName => (!self.name.is_empty()).then(|| Value::Text(self.name.clone())),
+            ParamKind::PollingIp => listed(&bare),
+            ParamKind::Ip => listed(&|address| match address.port {
+                Some(port) => format!("{}:{port}", bare(address)),
+                None => bare(address),
+            }),
+            ParamKind::Bus
+            | ParamKind::ElementId
+            | ParamKind::ElementDmaId
+            | ParamKind::Read
+            | ParamKind::Write
+            | ParamKind::Dummy
+            | ParamKind::Fixed
+            | ParamKind::Header
+            | ParamKind::Trailer
+            | ParamKind::Array
+            | ParamKind::Group
+            | ParamKind::ReadBit
+            | ParamKind::WriteBit
+            | ParamKind::Length
+            | ParamKind::Crc
+            | ParamKind::DiscreetInfo
+            | ParamKind::Response
+            | ParamKind::Other => None,
+        }
+    }
 }
 
 /// Chooses by the rule of `LANGUAGE.md` 6, "Which value wins".

@@ -600,3 +600,22 @@ proptest! {
         prop_assert_eq!(params.get(param), &stored);
     }
 }
+
+#[test]
+fn what_an_element_knows_of_itself_has_its_types() {
+    let address = |host: &str, port| startup::Address { host: host.into(), port };
+    let none = startup::Facts::default();
+    let facts = startup::Facts {
+        name: "studio".into(),
+        addresses: vec![address("ws://10.4.2.8", Some(8050)), address("b.example", None)],
+    };
+    for (kind, expected) in [
+        (ParamKind::ElementName, Some("studio")),
+        (ParamKind::Ip, Some("10.4.2.8:8050;b.example")),
+        (ParamKind::PollingIp, Some("10.4.2.8;b.example")),
+        (ParamKind::Read, None),
+    ] {
+        assert_eq!(facts.of(kind), expected.map(Value::from), "{kind:?}");
+        assert_eq!(none.of(kind), None, "nothing is known");
+    }
+}

@@ -326,6 +326,7 @@ fn the_start_takes_saved_then_set_then_default_values_and_runs_after_startup_onc
         stored: vec![(saved, Stored { value: Some("kept".into()), applied: None })],
         settings: vec![(given, setting)],
         rows: Vec::new(),
+        ..First::default()
     };
     rig.engine.start(&mut rig.ctx, first);
     assert_eq!([rig.value(saved), rig.value(given), rig.value(plain)], ["kept", "set", "default"]);

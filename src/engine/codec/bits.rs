@@ -1,7 +1,8 @@
 //! The bits of a group parameter: cut out of its bytes, and put into its value; sets nothing.
 //!
 //! Bit 0 is the most significant one of the first byte, and a run of bits is a whole number with its first bit as the most
-//! significant one.
+//! significant one. In a group that is a number with `Endian` big the bytes are counted from the last: bit 0 is the most
+//! significant one of the least significant byte.
 
 use bytes::Bytes;
 
@@ -9,14 +10,14 @@ use crate::engine::codec::Set;
 use crate::engine::codec::raw::{self, RawError};
 use crate::engine::param::Params;
 use crate::language::model::id::ParamIx;
-use crate::language::model::param::{Bits, Length, ParamKind};
+use crate::language::model::param::{Bits, Length, ParamKind, RawType};
 use crate::value::Value;
 
 /// The values of the *read bit* parameters of a group, cut out of its bytes; those that lie beyond the bytes keep theirs.
 pub fn read(params: &Params, group: ParamIx, bytes: &[u8]) -> Vec<Set> {
     let value = |(param, bits): (ParamIx, Bits)| {
         let is_read = params.describe(param).kind == ParamKind::ReadBit;
-        let number = is_read.then(|| cut(bytes, bits)).flatten()?;
+        let number = is_read.then(|| cut(bytes, bits, order(params, group))).flatten()?;
         #[expect(clippy::cast_precision_loss, reason = "numbers of the language are doubles")]
         Some(Set { param, value: Value::Number(number as f64) })
     };
@@ -32,7 +33,7 @@ pub fn merged(params: &Params, bit: ParamIx) -> Option<Set> {
     let bits = described.bits.filter(|_| described.kind == ParamKind::WriteBit)?;
     let number = params.get(bit).as_number()?;
     let mut bytes = bytes_of(params, bits.group).ok()?.to_vec();
-    put(&mut bytes, bits, number)?;
+    put(&mut bytes, bits, order(params, bits.group), number)?;
     let value = raw::decode(params.describe(bits.group), &Bytes::from(bytes)).ok()?;
     Some(Set { param: bits.group, value })
 }
@@ -54,6 +55,37 @@ pub fn bytes_of(params: &Params, group: ParamIx) -> Result<Bytes, RawError> {
     }
 }
 
+/// From which end the bytes of a group are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    First,
+    Last,
+}
+
+impl Order {
+    /// The byte that a bit is in.
+    fn byte(self, len: usize, bit: usize) -> Option<usize> {
+        match self {
+            Self::First => Some(bit / 8),
+            Self::Last => len.checked_sub(1 + bit / 8),
+        }
+    }
+}
+
+fn order(params: &Params, group: ParamIx) -> Order {
+    let described = params.describe(group);
+    match described.raw_type {
+        RawType::SignedNumber | RawType::UnsignedNumber if !described.little_endian => Order::Last,
+        RawType::SignedNumber
+        | RawType::UnsignedNumber
+        | RawType::Other
+        | RawType::Text
+        | RawType::NumericText
+        | RawType::Double
+        | RawType::Bcd => Order::First,
+    }
+}
+
 /// The places of the bits, if they are in the bytes and a number can hold them.
 fn places(len: usize, bits: Bits) -> Option<std::ops::Range<usize>> {
     let start = usize::try_from(bits.start).ok()?;
@@ -61,13 +93,14 @@ fn places(len: usize, bits: Bits) -> Option<std::ops::Range<usize>> {
     (end <= len.saturating_mul(8) && (1..=64).contains(&bits.count)).then_some(start..end)
 }
 
-fn cut(bytes: &[u8], bits: Bits) -> Option<u64> {
-    let bit = |at: usize| bytes.get(at / 8).map(|byte| byte >> (7 - at % 8) & 1);
+fn cut(bytes: &[u8], bits: Bits, order: Order) -> Option<u64> {
+    let byte = |at: usize| bytes.get(order.byte(bytes.len(), at)?);
+    let bit = |at: usize| byte(at).map(|byte| byte >> (7 - at % 8) & 1);
     places(bytes.len(), bits)?.try_fold(0, |number, at| Some(number << 1 | u64::from(bit(at)?)))
 }
 
 /// `None`, with nothing changed, if the bits cannot hold the number or are not there.
-fn put(bytes: &mut [u8], bits: Bits, number: f64) -> Option<()> {
+fn put(bytes: &mut [u8], bits: Bits, order: Order, number: f64) -> Option<()> {
     let places = places(bytes.len(), bits)?;
     let limit = 2_f64.powi(i32::try_from(bits.count).unwrap_or(64));
     if number.fract() != 0.0 || !(0.0..limit).contains(&number) {
@@ -77,7 +110,8 @@ fn put(bytes: &mut [u8], bits: Bits, number: f64) -> Option<()> {
     let number = number as u64;
     for (shift, at) in places.rev().enumerate() {
         let mask = 0x80 >> (at % 8);
-        if let Some(byte) = bytes.get_mut(at / 8) {
+        let byte = order.byte(bytes.len(), at);
+        if let Some(byte) = byte.and_then(|byte| bytes.get_mut(byte)) {
             *byte = if number >> shift & 1 == 1 { *byte | mask } else { *byte & !mask };
         }
     }

@@ -88,10 +88,15 @@ fn an_empty_group_is_zeros_and_a_number_is_put_together_by_its_raw_type() {
         param.little_endian = false;
     });
     let bit = build.param("bit", ParamKind::WriteBit, ValueType::Double, |param| {
-        param.bits = Some(Bits { group, start: 15, count: 1 });
+        param.bits = Some(Bits { group, start: 7, count: 1 });
+    });
+    let low = build.param("low", ParamKind::ReadBit, ValueType::Double, |param| {
+        param.bits = Some(Bits { group, start: 0, count: 8 });
     });
     let mut params = Params::new(build.done());
     let _ = params.set(group, 256.0.into(), Origin::Message);
     let _ = params.set(bit, 1.0.into(), Origin::Api);
     assert_eq!(merged(&params, bit), Some(Set { param: group, value: 257.0.into() }));
+    // With the big end first the count begins at the least significant byte.
+    assert_eq!(read(&params, group, &[0x31, 0x02]), [Set { param: low, value: 2.0.into() }]);
 }

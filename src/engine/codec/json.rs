@@ -89,8 +89,8 @@ impl Tape {
         if u32::try_from(text.len()).is_err() {
             return Err(JsonError { what: "a message over 4 GiB", at: 0 });
         }
-        // About one value in ten bytes is common; a little too much costs less than growing.
-        let notes = Vec::with_capacity((text.len() / 10).clamp(8, 1024));
+        // About one value or name in eight bytes is common in short messages; a little too much costs less than growing.
+        let notes = Vec::with_capacity((text.len() / 6).clamp(16, 256));
         let mut scanner = Scanner { text: text.as_bytes(), at: 0, notes, is_noting: true };
         scanner.document()?;
         Ok(Self { notes: if scanner.is_noting { scanner.notes } else { Vec::new() } })

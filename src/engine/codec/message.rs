@@ -108,6 +108,7 @@ impl Message {
             return u32::try_from(extracts.len()).unwrap_or(u32::MAX);
         }
         let mut dropped = 0;
+        sets.reserve(extracts.len());
         for extract in extracts {
             match self.extracted(extract, params) {
                 Ok(Some(value)) => sets.push(Set { param: extract.param, value }),
@@ -120,7 +121,7 @@ impl Message {
 
     fn extracted(&self, extract: &Extract, params: &Params) -> Result<Option<Value>, NoQuotient> {
         let Some(node) = self.select(&extract.path) else { return Ok(extract.default.clone()) };
-        let value = node.value(value_type(params, extract.param));
+        let value = node.value(value_type(params, extract.param), params.get(extract.param));
         let Some(divisor) = extract.divisor.as_ref().and_then(|path| self.select(path)) else {
             return Ok(Some(value));
         };
@@ -185,8 +186,9 @@ impl<'a> Node<'a> {
 
     /// The value for a parameter: `null` is empty, `true` and `false` are 1 and 0 for numbers, arrays and objects are JSON text.
     ///
-    /// A text parameter gets a number as it is written in the message, so that no digit is lost.
-    fn value(&self, value_type: ValueType) -> Value {
+    /// A text parameter gets a number as it is written in the message, so that no digit is lost. A text that is the present
+    /// one shares its memory.
+    fn value(&self, value_type: ValueType, present: &Value) -> Value {
         let is_number = match value_type {
             ValueType::Double | ValueType::HighNibble => true,
             ValueType::String => false,
@@ -197,7 +199,9 @@ impl<'a> Node<'a> {
             Kind::False if is_number => Value::Number(0.0),
             Kind::Number if is_number => {
                 let text = self.text();
-                parse_number(&text).map_or_else(|| Value::text(&*text), Value::Number)
+                whole(&text)
+                    .or_else(|| parse_number(&text))
+                    .map_or_else(|| Value::text(&*text), Value::Number)
             }
             Kind::True
             | Kind::False
@@ -205,9 +209,26 @@ impl<'a> Node<'a> {
             | Kind::Text
             | Kind::EscapedText
             | Kind::Array
-            | Kind::Object => Value::text(&*self.text()),
+            | Kind::Object => match (self.text(), present) {
+                (text, Value::Text(present)) if *text == **present => Value::Text(present.clone()),
+                (text, Value::Text(_) | Value::Empty | Value::Number(_) | Value::Bytes(_)) => {
+                    Value::text(&*text)
+                }
+            },
         }
     }
+}
+
+/// A short whole number, which most are; `None` for all others.
+fn whole(text: &str) -> Option<f64> {
+    /// Nine digits are below 2^32.
+    const DIGITS: usize = 9;
+    let (digits, sign) = text.strip_prefix('-').map_or((text, 1.0), |digits| (digits, -1.0));
+    if digits.is_empty() || digits.len() > DIGITS {
+        return None;
+    }
+    let add = |sum: u32, byte: u8| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'));
+    digits.bytes().try_fold(0, add).map(|number| sign * f64::from(number))
 }
 
 #[cfg(test)]

@@ -212,8 +212,10 @@ impl Params {
             Place::Param => {
                 let marks = self.marks[event.param.index()];
                 let saved = self.describe(event.param).save && !marks.has(Marks::EXTERNAL);
-                let value = self.values[event.param.index()].clone();
-                saved.then_some(Save::Value { param: event.param, value })
+                saved.then(|| {
+                    let value = self.values[event.param.index()].clone();
+                    Save::Value { param: event.param, value }
+                })
             }
             Place::Cell { table, key, column } => {
                 let cells = self.saved_cells(*table, key, Some(*column))?;

@@ -6,9 +6,11 @@ use super::*;
 use crate::engine::logic::queue::MAX_QUEUED;
 use crate::language::model::id::{GroupIx, PairIx, TimerIx, TriggerIx};
 use crate::language::model::logic::{Item, Period, ProtocolOp, Time, TimerOp};
-use crate::language::model::param::{ParamKind, ValueType, Wait};
+use crate::language::model::param::{Bits, Length, ParamKind, RawType, ValueType, Wait};
 
-const PARAMS: usize = 4;
+const PARAMS: usize = 7;
+/// The one of them that is a group; the two after it are its bits, one to read and one to write.
+const BITS: usize = 4;
 const GROUPS: usize = 4;
 const TRIGGERS: usize = 5;
 const PAIRS: usize = 2;
@@ -114,8 +116,19 @@ fn build(drawn: &AnyDefinition) -> Build {
     let mut traced = Traced::new();
     let params: Vec<ParamIx> = (0..PARAMS)
         .map(|at| {
-            let kind = if at % 2 == 0 { ParamKind::Read } else { ParamKind::Write };
-            traced.build.param("p", kind, ValueType::Double, |_| {})
+            let kind = match at {
+                BITS => ParamKind::Group,
+                5 => ParamKind::ReadBit,
+                6 => ParamKind::WriteBit,
+                _ if at % 2 == 0 => ParamKind::Read,
+                _ => ParamKind::Write,
+            };
+            traced.build.param("p", kind, ValueType::Double, |param| {
+                param.raw_type = RawType::UnsignedNumber;
+                param.length = Length::Fixed(1);
+                let group = ParamIx::new(1 + BITS).expect("small");
+                param.bits = (at > BITS).then_some(Bits { group, start: 2, count: 5 });
+            })
         })
         .collect();
     traced.build.connections[0].make_command_by_protocol = drawn.early;
@@ -173,7 +186,7 @@ fn build(drawn: &AnyDefinition) -> Build {
                 })
                 .collect();
         let on = match on % 9 {
-            0..4 => (Item::Param(params[on % PARAMS]), Time::Change),
+            0..4 => (Item::Param(params[on / 9 % PARAMS]), Time::Change),
             4 => (Item::Group(group(*on / 9)), Time::After),
             5 => (Item::Pair(pair(*on / 9)), Time::After),
             6 => (Item::Timer(timer(*on / 9)), Time::Before),

@@ -43,7 +43,7 @@ const ROUNDS: usize = 600;
 const MESSAGES: u32 = 200;
 
 /// A state message of IS-07 of about this many bytes, and one with another value; so that every message is a change.
-fn messages(len: usize) -> [Bytes; 2] {
+pub(crate) fn messages(len: usize) -> [Bytes; 2] {
     [1, 2].map(|value| {
         let short = format!(
             r#"{{"message_type":"state","event_type":"number","payload":{{"value":{value}}},"timing":{{"creation_timestamp":"1:{value}"}}}}"#
@@ -59,7 +59,8 @@ fn messages(len: usize) -> [Bytes; 2] {
     })
 }
 
-fn best(rounds: usize, mut run: impl FnMut()) -> Duration {
+/// The shortest time of so many runs.
+pub(crate) fn best(rounds: usize, mut run: impl FnMut()) -> Duration {
     (0..rounds).fold(Duration::MAX, |best, _| {
         let start = Instant::now();
         run();
@@ -67,9 +68,17 @@ fn best(rounds: usize, mut run: impl FnMut()) -> Duration {
     })
 }
 
-fn protocol() -> Arc<Protocol> {
+/// The definition that is measured.
+pub(crate) fn protocol() -> Arc<Protocol> {
     let (protocol, report) = language::load(&Source::new("codec.xml", DEFINITION));
     protocol.unwrap_or_else(|| panic!("the definition has no error: {report:?}"))
+}
+
+/// Reads the same fields with `serde_json`; true if the message is a state message.
+pub(crate) fn serde_json_reads(payload: &[u8]) -> bool {
+    let tree: serde_json::Value = serde_json::from_slice(payload).expect("the message is JSON");
+    black_box((&tree["event_type"], &tree["payload"]["value"], &tree["timing"]["creation_timestamp"]));
+    tree["message_type"] == "state"
 }
 
 /// Prints both for 100 B and 1 KiB.
@@ -94,13 +103,7 @@ pub(crate) fn run() {
         assert!(events > ROUNDS * MESSAGES as usize, "each message changes the value and the time");
         let theirs = best(ROUNDS, || {
             for payload in messages.iter().cycle().take(MESSAGES as usize) {
-                let tree: serde_json::Value = serde_json::from_slice(payload).expect("the message is JSON");
-                assert!(tree["message_type"] == "state");
-                black_box((
-                    &tree["event_type"],
-                    &tree["payload"]["value"],
-                    &tree["timing"]["creation_timestamp"],
-                ));
+                assert!(serde_json_reads(payload));
             }
         });
         let [ours, theirs] = [ours, theirs].map(|time| time.as_secs_f64() / f64::from(MESSAGES));

@@ -8,15 +8,17 @@ mod check;
 mod codec;
 mod element;
 mod elements;
+mod engine;
 mod moves;
 mod peer;
 mod receive;
 mod storm;
 mod wire;
 
-const BENCHES: [(&str, fn()); 10] = [
+const BENCHES: [(&str, fn()); 11] = [
     ("check", check::run),
     ("codec", codec::run),
+    ("engine", engine::run),
     ("wire", wire::receive),
     ("idle", wire::idle),
     ("receive", receive::plain),

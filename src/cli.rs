@@ -13,6 +13,7 @@ mod remote;
 pub mod render;
 mod run;
 mod set;
+mod systemd;
 mod tap;
 mod watch;
 

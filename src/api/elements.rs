@@ -14,7 +14,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::wire::from::Detail;
 use crate::api::wire::{Element, Explained, Health, Param, Put, PutDone, Text, Value};
 use crate::api::{BODY_TIMEOUT, ELEMENT_TIMEOUT, MAX_BODY_BYTES, Shared};
-use crate::daemon::roster::{Entry, Roster};
+use crate::daemon::roster::{Entry, Phase, Roster};
 use crate::element::handle::{Handle, NewValue, SetError};
 use crate::element::status::ElementState;
 use crate::language::model::Protocol;
@@ -40,11 +40,12 @@ pub(super) async fn healthz(State(shared): State<Shared>) -> Json<Health> {
 
 pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<Health>) {
     let roster = shared.roster.borrow().clone();
-    if roster.ready {
-        (StatusCode::OK, Json(health(&roster, "ready")))
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, Json(health(&roster, "starting")))
-    }
+    let (code, status) = match roster.phase {
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Phase::Ready => (StatusCode::OK, "ready"),
+        Phase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    (code, Json(health(&roster, status)))
 }
 
 fn health(roster: &Roster, status: &'static str) -> Health {
@@ -53,12 +54,16 @@ fn health(roster: &Roster, status: &'static str) -> Health {
         version: Text::Borrowed(env!("CARGO_PKG_VERSION")),
         elements: roster.elements.len(),
         store: roster.store_problem.as_deref().unwrap_or("ok").to_owned(),
+        store_set_aside: roster.store_set_aside.as_ref().map(|path| path.to_string_lossy().into_owned()),
     }
 }
 
 pub(super) async fn list(State(shared): State<Shared>) -> Json<Vec<Element>> {
     let roster = shared.roster.borrow().clone();
-    let element = |(name, entry): (&Arc<str>, &Entry)| Element::new(name, &entry.status(), Detail::List);
+    let element = |(name, entry): (&Arc<str>, &Entry)| Element {
+        store: roster.store_problem.clone(),
+        ..Element::new(name, &entry.status(), Detail::List)
+    };
     Json(roster.elements.iter().map(element).collect())
 }
 
@@ -73,7 +78,8 @@ pub(super) async fn detail(
         Entry::Running(handle) => answer(async { Some(handle.fresh_status().await) }, &uri).await?,
         Entry::Down(status) => status.clone(),
     };
-    Ok(Json(Element::new(&name, &status, Detail::Full)))
+    let store = shared.roster.borrow().store_problem.clone();
+    Ok(Json(Element { store, ..Element::new(&name, &status, Detail::Full) }))
 }
 
 pub(super) async fn params(

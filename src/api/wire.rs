@@ -20,7 +20,7 @@ pub type Text = Cow<'static, str>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `ok`, or for `/readyz` `ready` or `starting`.
+    /// `ok`, or for `/readyz` `starting`, `ready` or `stopping`.
     pub status: Text,
     /// The daemon's version.
     pub version: Text,
@@ -28,6 +28,9 @@ pub struct Health {
     pub elements: usize,
     /// `ok`, or why values cannot be saved.
     pub store: String,
+    /// Where a store that was found damaged since the start was put; what was saved in it is not in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_set_aside: Option<String>,
 }
 
 /// An error (RFC 9457).
@@ -66,6 +69,9 @@ pub struct Element {
     pub restart_at: Option<String>,
     /// Whether it is in timeout.
     pub timeout: bool,
+    /// Why its values cannot be saved at present; not in the stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Arc<str>>,
     /// Its connections.
     pub connections: Vec<Connection>,
 }

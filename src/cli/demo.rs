@@ -91,7 +91,8 @@ async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
     let granting = gate.clone();
     below.spawn("dial budget", |stop| granting.run(stop));
     let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };
-    let fleet = Fleet::start(folder.settings(), loaded, services).await;
+    let mut fleet = Fleet::new(folder.settings(), loaded, services);
+    fleet.start().await;
     let roster = fleet.roster();
     let mut above = Tasks::new(&CancellationToken::new());
     above.spawn("api", |stop| async move {

@@ -37,6 +37,9 @@ async fn print(control: &Control, arguments: &Arguments, out: &mut impl Write) -
             writeln!(out, "{}: {}", element.name, printable(reason))?;
         }
     }
+    if let Some(reason) = elements.iter().find_map(|element| element.store.as_ref()) {
+        writeln!(out, "values are not saved: {}", printable(reason))?;
+    }
     Ok(())
 }
 

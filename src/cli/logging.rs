@@ -20,5 +20,11 @@ pub(super) fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
         LogFormat::Human => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
+    // A panic would else be written between the lines, and spoil those that a program reads.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("a panic without a text");
+        tracing::error!(%place, "panic: {text}");
+    }));
     Ok(())
 }

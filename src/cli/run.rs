@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Status, complain, logging, render};
-use crate::daemon::fleet::{Fleet, Loaded, Trouble, load_settings};
+use super::{Status, complain, logging, render, systemd};
+use crate::daemon::fleet::{Fleet, Loaded, Reload, Trouble, load_settings};
 use crate::element::clock::Clock;
 use crate::element::driver::Services;
 use crate::element::gate::Gate;
@@ -23,6 +24,9 @@ use crate::transport::dial::Environment;
 
 /// How many reloads wait; one that waits reads everything anew, so further ones add nothing.
 const RELOADS: usize = 1;
+
+/// How long the API may take to answer what is under way and to close its streams.
+const API_GRACE: Duration = Duration::from_secs(4);
 
 /// Descriptors besides those of links: the store, watches, the API and its clients.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -107,9 +111,19 @@ async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
             return Ok(Status::Bad);
         }
     };
+    let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let (reload, reloads) = mpsc::channel(RELOADS);
+    let stopping = stop.clone();
+    let mut above = Tasks::new(&CancellationToken::new());
+    above.spawn("signals", |ended| async move {
+        tokio::select! {
+            () = ended.cancelled() => {}            // Cancel-safe: no state.
+            () = signals(reload, stopping) => {}    // Cancel-safe: a signal that came meanwhile has no one to tell.
+        }
+    });
     descriptors(&settings);
     let clock = Clock::start();
-    let stop = CancellationToken::new();
     // The store outlives the elements, so that their last values are saved.
     let mut below = Tasks::new(&CancellationToken::new());
     let store = Store::start(&mut below, &settings.data_dir, clock.wall(crate::element::clock::now()));
@@ -118,27 +132,22 @@ async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
     below.spawn("dial budget", |stop| granting.run(stop));
     let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };
 
-    let fleet = Fleet::start(config, loaded, services).await;
-    let mut above = Tasks::new(&CancellationToken::new());
+    let mut fleet = Fleet::new(config, loaded, services);
     let roster = fleet.roster();
-    tracing::info!(address = %listener.local_addr()?, elements = fleet.len(), "backshell is running");
+    // Served from the start, so that `/readyz` can say that it is not over yet.
     above.spawn("api", |stop| async move {
         if let Err(error) = crate::api::serve(listener, roster, stop).await {
             tracing::error!(%error, "the API has ended");
         }
     });
-    let (reload, reloads) = mpsc::channel(RELOADS);
-    let stopping = stop.clone();
-    above.spawn("signals", |ended| async move {
-        tokio::select! {
-            () = ended.cancelled() => {}            // Cancel-safe: no state.
-            () = signals(reload, stopping) => {}    // Cancel-safe: a signal that came meanwhile has no one to tell.
-        }
-    });
-    notify_ready();
+    fleet.start().await;
+    tracing::info!(%address, elements = fleet.len(), "backshell is running");
+    let roster = fleet.roster();
+    above.spawn("status for systemd", |stop| systemd::status(roster, stop));
+    systemd::ready();
 
     let aborted = fleet.run(reloads, stop, settings.grace).await;
-    let late = above.stop(Duration::from_secs(1)).await;
+    let late = above.stop(API_GRACE).await;
     let unfinished = below.stop(Duration::from_secs(3)).await;
     for task in aborted.iter().chain(&unfinished).chain(&late) {
         tracing::warn!(%task, "did not end within its time; aborted");
@@ -174,15 +183,8 @@ fn descriptors(settings: &Settings) {
     }
 }
 
-/// Tells systemd, if it started us (`Type=notify`).
-fn notify_ready() {
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        tracing::warn!(%error, "systemd could not be told that the daemon is ready");
-    }
-}
-
 #[cfg(unix)]
-async fn signals(reload: mpsc::Sender<()>, stop: CancellationToken) {
+async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let open = |kind| signal(kind).map_err(|error| tracing::error!(%error, "a signal cannot be watched"));
     let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
@@ -190,12 +192,25 @@ async fn signals(reload: mpsc::Sender<()>, stop: CancellationToken) {
     else {
         return;
     };
+    // Bound: the reload under way and those that wait for it.
+    let mut under_way = FuturesUnordered::new();
     loop {
         let name = tokio::select! {
             Some(()) = hangup.recv() => {    // Cancel-safe per docs on `recv()`.
                 tracing::info!("SIGHUP: reading settings and definitions anew");
-                // Full: one that waits will read everything.
-                let _ = reload.try_send(());
+                systemd::reloading();
+                let (done, ended) = oneshot::channel();
+                // Full: one that waits will read everything, and is told of as ready when it has.
+                if reload.try_send(done).is_ok() {
+                    under_way.push(ended);
+                }
+                continue;
+            }
+            Some(_) = under_way.next() => {  // Cancel-safe: `next` on a `Stream`.
+                if under_way.is_empty() {
+                    tracing::info!("settings and definitions have been read anew");
+                    systemd::ready();
+                }
                 continue;
             }
             Some(()) = terminate.recv() => "SIGTERM", // Cancel-safe per docs on `recv()`.
@@ -207,14 +222,13 @@ async fn signals(reload: mpsc::Sender<()>, stop: CancellationToken) {
             std::process::exit(1);
         }
         tracing::info!(signal = name, "stopping; a second signal ends at once");
-        // Only systemd wants to know, and it sees the end anyway.
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        systemd::stopping();
         stop.cancel();
     }
 }
 
 #[cfg(not(unix))]
-async fn signals(_: mpsc::Sender<()>, stop: CancellationToken) {
+async fn signals(_: mpsc::Sender<Reload>, stop: CancellationToken) {
     while tokio::signal::ctrl_c().await.is_ok() {
         if stop.is_cancelled() {
             std::process::exit(1);

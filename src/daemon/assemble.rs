@@ -40,8 +40,8 @@ impl Resolve for System {
                 }
             }),
             Reference::File(path) => read_secret(path),
-            Reference::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
-                Some(folder) => read_secret(&PathBuf::from(folder).join(name.as_ref())),
+            Reference::Credential(name) => match credential(name) {
+                Some(path) => read_secret(&path),
                 None => Err(format!(
                     "the credential `{name}` needs `CREDENTIALS_DIRECTORY`, which systemd sets for `LoadCredential=`"
                 )),
@@ -50,19 +50,44 @@ impl Resolve for System {
     }
 }
 
+/// The file of a credential; none if systemd gave no folder for them.
+fn credential(name: &str) -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+}
+
+/// The files whose content an element's settings stand for: they are watched as the settings are.
+pub fn secret_files(element: &settings::Element) -> Vec<PathBuf> {
+    let connections = element.connections.values();
+    let given = connections.flat_map(|connection| [&connection.host, &connection.proxy]).flatten();
+    let params = element.params.iter().map(|(_, given)| given);
+    let file = |given: &Given| match given {
+        Given::Reference(Reference::File(path)) => Some(path.clone()),
+        Given::Reference(Reference::Credential(name)) => credential(name),
+        Given::Reference(Reference::Env(_)) | Given::Literal(_) => None,
+    };
+    given.chain(params).filter_map(|given| file(&given.value)).collect()
+}
+
 fn read_secret(path: &Path) -> Result<String, String> {
     use std::io::Read;
     let shown = path.display();
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let failed = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
+    // A pipe would hold up the start until somebody writes to it.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("`{shown}` is no file"));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = String::new();
-    file.take(MAX_SECRET + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_SECRET {
         return Err(format!("`{shown}` is larger than 64 KiB"));
     }
     let end = text.trim_end_matches(['\n', '\r']).len();
     text.truncate(end);
+    if text.is_empty() {
+        // Most likely it is being written just now.
+        return Err(format!("`{shown}` is empty"));
+    }
     Ok(text)
 }
 

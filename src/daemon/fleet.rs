@@ -9,63 +9,50 @@
 //! A *unit* is one definition file with all elements that use it, or the settings file. A unit is applied whole or not at
 //! all: everything of it is loaded, resolved and checked before the first element is touched.
 
+mod load;
+mod member;
+mod store_view;
 mod units;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::plan::{Identity, Plan, Step, plan};
-use crate::daemon::roster::{Entry, Roster};
+use crate::daemon::fleet::member::{Life, Member};
+use crate::daemon::fleet::store_view::StoreView;
+use crate::daemon::plan::{Plan, Step, plan};
+use crate::daemon::roster::{Phase, Roster};
 use crate::daemon::watch::Watch;
 use crate::element::driver::{self, Services};
-use crate::element::handle::Handle;
-use crate::element::status::{ElementState, Status};
-use crate::tasks::{Ended, Tasks};
+use crate::element::spec::Spec;
+use crate::store::Store;
+use crate::tasks::{Ended, Tasks, panic_text};
 
-pub use units::{Loaded, Trouble, Units, Wanted, load_settings};
+pub use load::{Loaded, Trouble, load_settings};
+pub use units::{Units, Wanted, WantedAll};
 
-/// The first pause before an element that failed is started again; it doubles up to [`LAST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause before an element that failed is started again.
-const LAST_PAUSE: Duration = Duration::from_secs(60);
-/// An element that ran for so long has recovered: its next failure starts with the first pause.
-const RECOVERED: Duration = Duration::from_secs(300);
+/// Asks for everything to be read anew; it is answered, or dropped, when that is done.
+pub type Reload = oneshot::Sender<()>;
+
 /// How long an element that is replaced may take to stop before it is aborted.
 const REPLACE: Duration = Duration::from_secs(10);
-
-/// One element of the fleet.
-struct Member {
-    identity: Identity,
-    wanted: Wanted,
-    life: Life,
-    failures: u32,
-}
-
-enum Life {
-    Running {
-        handle: Handle,
-        stop: CancellationToken,
-        since: Instant,
-    },
-    /// Waits for its restart.
-    Failed {
-        at: Instant,
-        reason: Arc<str>,
-    },
-    /// Its definition or its settings do not fit.
-    Invalid(Arc<str>),
-}
+/// How long an element that was aborted may take to end: as long as its task runs between two waits.
+const ABORT: Duration = Duration::from_secs(1);
 
 /// The running elements and what is needed to change them.
 pub struct Fleet {
     units: Units,
+    watch: Watch,
     services: Services,
+    store: StoreView,
     members: BTreeMap<Arc<str>, Member>,
     tasks: Tasks,
     // Not below the process's token: elements are stopped by us, in order.
@@ -73,24 +60,39 @@ pub struct Fleet {
     roster: watch::Sender<Arc<Roster>>,
 }
 
+/// What wakes the fleet.
+enum Turn {
+    Stop,
+    Ended(String, Ended),
+    Restart,
+    Store,
+    Reload(Reload),
+    Changed(BTreeSet<PathBuf>),
+}
+
 impl Fleet {
-    /// Loads everything and starts what can be started; an element that does not load is there as invalid.
-    ///
-    /// # Errors
-    ///
-    /// Only settings that cannot be read.
-    pub async fn start(config: PathBuf, first: Loaded, services: Services) -> Self {
-        let mut fleet = Self {
+    /// A fleet without elements; [`Fleet::start`] loads and starts them.
+    pub fn new(config: PathBuf, first: Loaded, services: Services) -> Self {
+        Self {
             units: Units::new(config, first),
+            watch: Watch::new(),
+            store: StoreView::new(services.store.as_ref().map(Store::status)),
             services,
             members: BTreeMap::new(),
             tasks: Tasks::new(&CancellationToken::new()),
             stop_all: CancellationToken::new(),
             roster: watch::Sender::new(Arc::default()),
-        };
-        let wanted = fleet.units.first().await;
-        fleet.apply(wanted).await;
-        fleet
+        }
+    }
+
+    /// Loads everything and starts what can be started; an element that does not load is there as invalid.
+    pub async fn start(&mut self) {
+        let files = self.units.files();
+        self.watch.set_files(files.clone()).await;
+        let wanted = self.units.first().await;
+        self.apply(wanted).await;
+        // The settings were read before they were watched.
+        self.reload(files).await;
     }
 
     /// What the API sees.
@@ -113,44 +115,76 @@ impl Fleet {
     /// A message on `reloads` reads everything anew (SIGHUP).
     pub async fn run(
         mut self,
-        mut reloads: mpsc::Receiver<()>,
+        mut reloads: mpsc::Receiver<Reload>,
         stop: CancellationToken,
         grace: Duration,
     ) -> Vec<String> {
-        let mut watch = Watch::new();
-        watch.set_files(self.units.files()).await;
         loop {
-            let restart_at = self.restart_at();
-            let restart = async {
-                match restart_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
+            match self.turn(&mut reloads, &stop).await {
+                Turn::Stop => break,
+                Turn::Ended(name, ended) => self.ended(&name, &ended),
+                Turn::Restart => self.restart_due(),
+                Turn::Store => self.publish(),
+                Turn::Reload(done) => {
+                    let files = self.units.files();
+                    if !self.reload_until(&stop, files).await {
+                        break;
+                    }
+                    // Nobody may be interested any more.
+                    let _ = done.send(());
                 }
-            };
-            let changed: BTreeSet<PathBuf> = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,          // Cancel-safe: no state.
-                Some((name, ended)) = self.tasks.join_next() => { // Cancel-safe per docs on `join_next()`.
-                    self.ended(&name, &ended);
-                    continue;
+                Turn::Changed(files) => {
+                    if !self.reload_until(&stop, files).await {
+                        break;
+                    }
                 }
-                () = restart => {                        // Cancel-safe: recomputed each turn.
-                    self.restart_due();
-                    continue;
-                }
-                Some(()) = reloads.recv() => self.units.files(), // Cancel-safe per docs on `recv()`.
-                changed = watch.changed() => changed,    // Cancel-safe per docs on `changed()`.
-            };
-            if let Some(wanted) = self.units.reload(&changed).await {
-                self.apply(wanted).await;
             }
-            watch.set_files(self.units.files()).await;
         }
         self.stop(grace).await
     }
 
+    async fn turn(&mut self, reloads: &mut mpsc::Receiver<Reload>, stop: &CancellationToken) -> Turn {
+        let restart_at = self.restart_at();
+        let restart = async {
+            match restart_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Turn::Stop, // Cancel-safe: no state.
+            Some((name, ended)) = self.tasks.join_next() => Turn::Ended(name, ended), // Cancel-safe per its docs.
+            () = restart => Turn::Restart,       // Cancel-safe: recomputed each turn.
+            () = self.store.changed() => Turn::Store, // Cancel-safe: see there.
+            Some(done) = reloads.recv() => Turn::Reload(done), // Cancel-safe per docs on `recv()`.
+            files = self.watch.changed() => Turn::Changed(files), // Cancel-safe per its docs.
+        }
+    }
+
+    /// Reloads what changed, unless the daemon is stopped meanwhile; `false` if it is.
+    async fn reload_until(&mut self, stop: &CancellationToken, changed: BTreeSet<PathBuf>) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => false, // Cancel-safe: no state.
+            // What is half done when it is dropped is stopped with all else.
+            () = self.reload(changed) => true,
+        }
+    }
+
+    async fn reload(&mut self, mut changed: BTreeSet<PathBuf>) {
+        // Files that are new in the settings were read before they were watched, so they are looked at once more.
+        while !changed.is_empty() {
+            match self.units.reload(&changed).await {
+                Some(wanted) => self.apply(wanted).await,
+                None => tracing::debug!("nothing to apply"),
+            }
+            changed = self.watch.set_files(self.units.files()).await;
+        }
+    }
+
     /// Does what the plan says; the elements of all units that were prepared are applied together.
-    async fn apply(&mut self, wanted: BTreeMap<Arc<str>, Wanted>) {
+    async fn apply(&mut self, wanted: WantedAll) {
         let old = self.members.iter().map(|(name, member)| (name.clone(), member.identity.clone())).collect();
         let new = wanted.iter().map(|(name, wanted)| (name.clone(), wanted.identity())).collect();
         let plan = plan(&old, &new);
@@ -183,62 +217,75 @@ impl Fleet {
                 waiting.insert(driver::task_name(name));
             }
         }
-        let all_stopped = async {
-            while !waiting.is_empty() {
-                let Some((name, ended)) = self.tasks.join_next().await else { return };
-                if !waiting.remove(&name) {
-                    self.ended(&name, &ended);
-                }
-            }
-        };
-        if tokio::time::timeout(REPLACE, all_stopped).await.is_err() {
-            for name in waiting {
-                tracing::error!(task = %name, "did not stop in time; aborted");
-                self.tasks.abort(&name);
+        if tokio::time::timeout(REPLACE, self.joined(&mut waiting)).await.is_ok() {
+            return;
+        }
+        for name in &waiting {
+            tracing::error!(task = %name, "did not stop in time; aborted");
+            self.tasks.abort(name);
+        }
+        if tokio::time::timeout(ABORT, self.joined(&mut waiting)).await.is_err() {
+            tracing::error!(tasks = ?waiting, "aborted, and still running: they never wait for anything");
+        }
+    }
+
+    /// Waits until all these tasks have ended; others that end meanwhile are seen to.
+    async fn joined(&mut self, waiting: &mut BTreeSet<String>) {
+        while !waiting.is_empty() {
+            let Some((name, ended)) = self.tasks.join_next().await else { return };
+            if !waiting.remove(&name) {
+                self.ended(&name, &ended);
             }
         }
     }
 
     fn add(&mut self, name: Arc<str>, wanted: Wanted) {
-        let life = match &wanted {
-            Wanted::Valid { spec, .. } => self.start_element(spec),
+        let (life, failure) = match &wanted {
+            Wanted::Valid { spec, .. } => match self.start_element(spec) {
+                Ok(life) => (life, None),
+                Err(reason) => (Life::Invalid(reason.clone()), Some(reason)),
+            },
             Wanted::Invalid { reason, .. } => {
                 tracing::error!(element = %name, %reason, "element is invalid");
-                Life::Invalid(reason.clone())
+                (Life::Invalid(reason.clone()), None)
             }
         };
-        self.members.insert(name, Member { identity: wanted.identity(), wanted, life, failures: 0 });
+        let mut member = Member { identity: wanted.identity(), wanted, life, failures: 0 };
+        if let Some(reason) = failure {
+            member.failed(&name, reason);
+        }
+        self.members.insert(name, member);
     }
 
-    fn start_element(&mut self, spec: &Arc<crate::element::spec::Spec>) -> Life {
+    /// Starts a driver. One that panics before it has a task of its own must not take the fleet with it.
+    fn start_element(&mut self, spec: &Arc<Spec>) -> Result<Life, Arc<str>> {
         let stop = self.stop_all.child_token();
-        let handle = driver::start(spec.clone(), self.services.clone(), &mut self.tasks, stop.clone());
-        Life::Running { handle, stop, since: Instant::now() }
+        let start = || driver::start(spec.clone(), self.services.clone(), &mut self.tasks, stop.clone());
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)) {
+            Ok(handle) => Ok(Life::Running { handle, stop, since: Instant::now() }),
+            Err(panic) => Err(Arc::from(format!("it panicked: {}", panic_text(panic.as_ref())))),
+        }
     }
 
     /// An element's task has ended, and nobody asked it to.
     fn ended(&mut self, task: &str, ended: &Ended) {
         let found = self.members.iter_mut().find(|(name, _)| driver::task_name(name) == task);
-        // One that was replaced or removed after its time to stop.
         let Some((name, member)) = found else { return };
-        let Life::Running { since, .. } = &member.life else { return };
-        if since.elapsed() >= RECOVERED {
-            member.failures = 0;
+        if !matches!(member.life, Life::Running { .. }) {
+            return;
         }
         let reason: Arc<str> = match ended {
             Ended::Panicked(text) => Arc::from(format!("it panicked: {text}")),
             Ended::Done => Arc::from("it ended by itself"),
-            Ended::Aborted => Arc::from("it was aborted"),
+            // Only one that did not stop in time is aborted: the member of its name is already another.
+            Ended::Aborted => return,
         };
-        let pause = FIRST_PAUSE.saturating_mul(1 << member.failures.min(10)).min(LAST_PAUSE);
-        member.failures += 1;
-        tracing::error!(element = %name, %reason, pause_s = pause.as_secs(), "element failed and is started again");
-        member.life = Life::Failed { at: Instant::now() + pause, reason };
+        member.failed(name, reason);
         self.publish();
     }
 
     fn restart_at(&self) -> Option<Instant> {
-        self.members.values().filter_map(|member| restart_of(&member.life)).min()
+        self.members.values().filter_map(Member::restart_at).min()
     }
 
     fn restart_due(&mut self) {
@@ -246,60 +293,38 @@ impl Fleet {
         let due: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| restart_of(&member.life).is_some_and(|at| at <= now))
+            .filter(|(_, member)| member.restart_at().is_some_and(|at| at <= now))
             .filter_map(|(name, member)| Some((name.clone(), member.wanted.spec()?.clone())))
             .collect();
         for (name, spec) in due {
-            let life = self.start_element(&spec);
-            if let Some(member) = self.members.get_mut(&name) {
-                member.life = life;
+            let started = self.start_element(&spec);
+            let Some(member) = self.members.get_mut(&name) else { continue };
+            match started {
+                Ok(life) => {
+                    tracing::info!(element = %name, failures = member.failures, "element is started again");
+                    member.life = life;
+                }
+                Err(reason) => member.failed(&name, reason),
             }
         }
         self.publish();
     }
 
     async fn stop(mut self, grace: Duration) -> Vec<String> {
-        self.roster.send_modify(|roster| {
-            let mut stopping = Roster::clone(roster);
-            stopping.ready = false;
-            *roster = Arc::new(stopping);
-        });
+        self.roster.send_modify(|roster| Arc::make_mut(roster).phase = Phase::Stopping);
         tracing::info!(elements = self.tasks.len(), "stopping");
         self.stop_all.cancel();
         self.tasks.stop(grace).await
     }
 
     fn publish(&self) {
-        let entry = |(name, member): (&Arc<str>, &Member)| {
-            let down = |state| {
-                let (protocol, version) = member.wanted.protocol();
-                Entry::Down(Arc::new(Status {
-                    name: name.clone(),
-                    protocol,
-                    version,
-                    state,
-                    timeout: false,
-                    connections: Vec::new(),
-                }))
-            };
-            let entry = match &member.life {
-                Life::Running { handle, .. } => Entry::Running(handle.clone()),
-                Life::Failed { at, reason } => down(ElementState::Restarting {
-                    reason: reason.clone(),
-                    at: self.services.clock.wall(at.into_std()),
-                }),
-                Life::Invalid(reason) => down(ElementState::Invalid(reason.clone())),
-            };
-            (name.clone(), entry)
-        };
-        let elements = self.members.iter().map(entry).collect();
-        self.roster.send_replace(Arc::new(Roster { ready: true, store_problem: None, elements }));
-    }
-}
-
-fn restart_of(life: &Life) -> Option<Instant> {
-    match life {
-        Life::Failed { at, .. } => Some(*at),
-        Life::Running { .. } | Life::Invalid(_) => None,
+        let entry =
+            |(name, member): (&Arc<str>, &Member)| (name.clone(), member.entry(name, &self.services.clock));
+        self.roster.send_replace(Arc::new(Roster {
+            phase: Phase::Ready,
+            store_problem: self.store.problem.clone(),
+            store_set_aside: self.store.set_aside.clone(),
+            elements: self.members.iter().map(entry).collect(),
+        }));
     }
 }

@@ -1,6 +1,7 @@
 //! What the daemon shows of its elements to the API: a value that it publishes anew at each change; starts and stops nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::element::handle::Handle;
@@ -12,12 +13,26 @@ use crate::element::status::Status;
 /// handle and needs no new roster.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
-    /// Whether the daemon has read its settings and every element has been started or found invalid.
-    pub ready: bool,
+    /// How far the daemon is.
+    pub phase: Phase,
     /// Why values cannot be saved; none while the store works.
     pub store_problem: Option<Arc<str>>,
+    /// Where a store that turned out to be damaged since the start was put; what was saved in it is not in use.
+    pub store_set_aside: Option<Arc<Path>>,
     /// The elements by name.
     pub elements: BTreeMap<Arc<str>, Entry>,
+}
+
+/// How far the daemon is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Definitions are being loaded; there may be elements missing.
+    #[default]
+    Starting,
+    /// Every element has been started or found invalid.
+    Ready,
+    /// The elements are being stopped.
+    Stopping,
 }
 
 /// One element as the daemon has it.

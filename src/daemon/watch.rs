@@ -54,18 +54,26 @@ impl Watch {
         }
     }
 
-    /// Replaces the set of files; those that were in it keep their stamps, so that no change is lost.
-    pub async fn set_files(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        let mut stamps = BTreeMap::new();
+    /// Replaces the set of files and names those that are new in it; the others keep their stamps, so that no change is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel-safe: files may be missing from the set.
+    pub async fn set_files(&mut self, files: impl IntoIterator<Item = PathBuf>) -> BTreeSet<PathBuf> {
+        let (mut stamps, mut fresh) = (BTreeMap::new(), BTreeSet::new());
+        let mut wanted = BTreeSet::new();
         for file in files {
             let stamp = match self.files.remove(&file) {
                 Some(stamp) => stamp,
-                None => stamp(&file).await,
+                None => {
+                    fresh.insert(file.clone());
+                    stamp(&file).await
+                }
             };
+            wanted.extend(folders(&file).await);
             stamps.insert(file, stamp);
         }
         self.files = stamps;
-        let wanted: BTreeSet<PathBuf> = self.files.keys().map(|file| folder(file)).collect();
         for gone in self.folders.difference(&wanted) {
             if let Some(watcher) = &mut self.watcher {
                 // The folder may be gone already, and its watch with it.
@@ -76,6 +84,7 @@ impl Watch {
         self.unreported.extend(wanted.difference(&self.folders).cloned());
         self.folders = wanted;
         self.report_again();
+        fresh
     }
 
     /// Whether some folder is only looked at now and then, because the system does not report on it.
@@ -118,18 +127,20 @@ impl Watch {
         for (file, old) in &self.files {
             let new = stamp(file).await;
             if new != *old {
-                fresh.push((file.clone(), new));
+                fresh.push((file.clone(), new, folders(file).await));
             }
         }
         // Stamps are replaced without a wait in between, so that a cancelled look loses nothing.
         let mut changed = BTreeSet::new();
-        for (file, stamp) in fresh {
-            if stamp == Stamp::Missing {
-                // A folder that was removed and made again has a new watch to be asked for.
-                self.unreported.insert(folder(&file));
-            }
+        for (file, stamp, there) in fresh {
+            // A folder that was made again, or that a link leads to, may be another one now: it is asked for anew.
+            self.folders.extend(there.iter().cloned());
+            self.unreported.extend(there);
             self.files.insert(file.clone(), stamp);
             changed.insert(file);
+        }
+        if !changed.is_empty() {
+            self.report_again();
         }
         changed
     }
@@ -150,11 +161,15 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-fn folder(file: &Path) -> PathBuf {
-    match file.parent() {
+/// The folder that a file is named in, and the one that it is in if links lead there.
+async fn folders(file: &Path) -> BTreeSet<PathBuf> {
+    let named = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) | None => PathBuf::from("."),
-    }
+    };
+    let real = tokio::fs::canonicalize(file).await.ok();
+    let real = real.as_deref().and_then(Path::parent).map(Path::to_owned);
+    real.into_iter().chain([named]).collect()
 }
 
 async fn stamp(file: &Path) -> Stamp {

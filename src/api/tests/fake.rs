@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::daemon::roster::{Entry, Roster};
+use crate::daemon::roster::{Entry, Phase, Roster};
 use crate::element::handle::{
     CHANGE_QUEUE, Change, ExplainedLine, Handle, NewValue, Readable, Reading, Request, SetDone, SetError,
     Snapshot, Subscription, TapEvent,
@@ -117,7 +117,7 @@ pub(crate) fn roster(running: &[(&str, &Fake)]) -> Roster {
         connections: Vec::new(),
     };
     elements.insert("broken".into(), Entry::Down(Arc::new(broken)));
-    Roster { ready: true, store_problem: None, elements }
+    Roster { phase: Phase::Ready, elements, ..Roster::default() }
 }
 
 struct Driver {

@@ -1,8 +1,12 @@
 //! What REST answers.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{get, put, served};
+use crate::daemon::roster::Phase;
 
 #[tokio::test]
 async fn elements_are_listed_and_shown_in_full() {
@@ -209,11 +213,28 @@ async fn readiness_and_the_stores_trouble_are_told() {
     assert_eq!(get(served.port, "/healthz").await.json(), ok);
     assert_eq!(get(served.port, "/readyz").await.status, 200);
     served.roster.send_modify(|roster| {
-        let roster = std::sync::Arc::make_mut(roster);
-        roster.ready = false;
-        roster.store_problem = Some("set aside: not a database".into());
+        let roster = Arc::make_mut(roster);
+        roster.phase = Phase::Starting;
+        roster.store_problem = Some("the disk is full".into());
+        roster.store_set_aside = Some(Arc::from(Path::new("/data/backshell.db.damaged-1")));
     });
     let ready = get(served.port, "/readyz").await;
     assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("starting")));
-    assert_eq!(get(served.port, "/healthz").await.json()["store"], "set aside: not a database");
+    let health = get(served.port, "/healthz").await.json();
+    assert_eq!(health["store"], "the disk is full");
+    assert_eq!(health["storeSetAside"], "/data/backshell.db.damaged-1");
+    for path in ["/api/v1/elements/one", "/api/v1/elements/broken"] {
+        assert_eq!(get(served.port, path).await.json()["store"], "the disk is full");
+    }
+    assert_eq!(get(served.port, "/api/v1/elements").await.json()[1]["store"], "the disk is full");
+
+    served.roster.send_modify(|roster| {
+        let roster = Arc::make_mut(roster);
+        roster.phase = Phase::Stopping;
+        roster.store_problem = None;
+    });
+    let ready = get(served.port, "/readyz").await;
+    assert_eq!((ready.status, ready.json()["status"].as_str()), (503, Some("stopping")));
+    assert_eq!(get(served.port, "/healthz").await.json()["store"], "ok");
+    assert!(get(served.port, "/api/v1/elements/one").await.json().get("store").is_none());
 }

@@ -161,6 +161,7 @@ impl Element {
             state: Text::Borrowed(state),
             reason: reason.cloned(),
             restart_at,
+            store: None,
             timeout: status.timeout,
             connections: status.connections.iter().map(|status| Connection::new(status, detail)).collect(),
         }

@@ -1,4 +1,4 @@
-//! The units of a reload: the settings file, and each definition with all elements that use it; starts and stops nothing.
+//! The units of a reload: the settings file, each definition with all elements that use it, each element with its secrets; starts and stops nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,17 +7,12 @@ use std::sync::Arc;
 use ring::digest;
 
 use crate::daemon::assemble::{self, System};
+use crate::daemon::fleet::load::{Definition, Loaded, load_definition, load_settings};
 use crate::daemon::plan::Identity;
 use crate::element::spec::Spec;
-use crate::language;
-use crate::language::diagnostic::{Report, Severity};
 use crate::language::model::Protocol;
-use crate::language::source::Source;
 use crate::settings::{self, Settings};
 use crate::tasks::blocking;
-
-/// The largest settings file.
-const MAX_SETTINGS: u64 = 16 << 20;
 
 /// An element as it should run.
 #[derive(Clone, Debug)]
@@ -66,160 +61,80 @@ impl Wanted {
     }
 }
 
-/// Settings that were read.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// What they say.
-    pub settings: Settings,
-    /// Where, for messages about places.
-    pub source: Source,
-}
+/// What should run, by element name.
+pub type WantedAll = BTreeMap<Arc<str>, Wanted>;
 
-/// Why a file was not taken.
-#[derive(Clone, Debug)]
-pub struct Trouble {
-    /// The file.
-    pub path: PathBuf,
-    /// What the file system says; none if it could be read.
-    pub io: Option<String>,
-    /// The text and what is wrong with it.
-    pub report: Option<(Source, Report)>,
-}
-
-impl Trouble {
-    /// One line: the first error.
-    pub fn summary(&self) -> String {
-        let path = self.path.display();
-        if let Some(io) = &self.io {
-            return format!("cannot read `{path}`: {io}");
-        }
-        let errors = self.report.iter().flat_map(|(source, report)| {
-            let errors = report.diagnostics().iter().filter(|problem| problem.severity == Severity::Error);
-            errors.map(move |problem| (source, problem))
-        });
-        let mut errors = errors.peekable();
-        match errors.next() {
-            Some((source, problem)) => {
-                let place = source.position(problem.span.start);
-                let more = errors.count();
-                let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-                format!("{path}:{}:{}: {} {}{more}", place.line, place.column, problem.code, problem.message)
-            }
-            None => format!("`{path}` does not load"),
-        }
-    }
-
-    /// Writes every problem to the log, a line each.
-    pub fn log(&self) {
-        if let Some(io) = &self.io {
-            tracing::error!(path = %self.path.display(), error = %io, "cannot read file");
-        }
-        if let Some((source, report)) = &self.report {
-            log_report(source, report);
-        }
-    }
-}
-
-/// Writes errors and warnings to the log, a line each.
-pub(super) fn log_report(source: &Source, report: &Report) {
-    for problem in report.diagnostics() {
-        let place = source.position(problem.span.start);
-        let (file, line, column, code) = (source.name(), place.line, place.column, problem.code);
-        match problem.severity {
-            Severity::Error => tracing::error!(%file, line, column, %code, "{}", problem.message),
-            Severity::Warning => tracing::warn!(%file, line, column, %code, "{}", problem.message),
-            Severity::Note => tracing::debug!(%file, line, column, %code, "{}", problem.message),
-        }
-    }
-}
-
-/// Reads a settings file.
-///
-/// # Errors
-///
-/// The file cannot be read, or has errors.
-pub fn load_settings(path: &Path) -> Result<Loaded, Box<Trouble>> {
-    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report });
-    let read = || {
-        use std::io::Read;
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(MAX_SETTINGS).read_to_string(&mut text)?;
-        Ok::<_, std::io::Error>(text)
-    };
-    let text = read().map_err(|error| trouble(Some(error.to_string()), None))?;
-    let source = Source::new(path.to_string_lossy().as_ref(), text);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
-    match settings::parse(&source, folder) {
-        (Some(settings), report) => {
-            log_report(&source, &report);
-            Ok(Loaded { settings, source })
-        }
-        (None, report) => Err(trouble(None, Some((source, report)))),
-    }
-}
-
-/// A definition that is in use.
-#[derive(Clone, Debug)]
-struct Definition {
-    digest: Option<[u8; 32]>,
-    protocol: Result<Arc<Protocol>, Arc<str>>,
-}
+type Definitions = BTreeMap<PathBuf, Definition>;
 
 /// All units, as they were applied last.
 #[derive(Debug)]
 pub struct Units {
     config: PathBuf,
-    settings: Settings,
-    definitions: BTreeMap<PathBuf, Definition>,
+    settings: Arc<Settings>,
+    definitions: Definitions,
+    /// What was wanted when a unit was applied last. It is kept and not put together anew at the next reload, because a
+    /// secret that has gone since must not be taken for a change of another unit.
+    wanted: WantedAll,
 }
-
-type WantedAll = BTreeMap<Arc<str>, Wanted>;
 
 impl Units {
     /// Units with settings and no definitions yet.
     pub fn new(config: PathBuf, loaded: Loaded) -> Self {
-        Self { config, settings: loaded.settings, definitions: BTreeMap::new() }
+        Self {
+            config,
+            settings: Arc::new(loaded.settings),
+            definitions: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+        }
     }
 
-    /// Every file that is watched.
+    /// Every file that is watched: the settings, the definitions, and the secrets that the settings name.
     pub fn files(&self) -> BTreeSet<PathBuf> {
-        std::iter::once(self.config.clone()).chain(paths(&self.settings)).collect()
+        let secrets = self.settings.elements.iter().flat_map(assemble::secret_files);
+        std::iter::once(self.config.clone()).chain(definition_paths(&self.settings)).chain(secrets).collect()
     }
 
     /// What should run at the start: elements that cannot are there as invalid.
     pub async fn first(&mut self) -> WantedAll {
-        for path in paths(&self.settings) {
-            let definition = load_definition(&path).await.unwrap_or_else(|trouble| {
-                trouble.log();
-                Definition { digest: None, protocol: Err(Arc::from(trouble.summary())) }
-            });
+        for path in definition_paths(&self.settings) {
+            let definition = match load_definition(&path, None).await {
+                Ok(Some(definition)) => definition,
+                Ok(None) => continue,
+                Err(trouble) => Definition::broken(&trouble),
+            };
             self.definitions.insert(path, definition);
         }
-        wanted(&self.settings, &self.definitions)
+        let all = self.settings.elements.clone();
+        if let Some(wanted) = assembled(all, &self.settings, &self.definitions).await {
+            self.wanted = wanted;
+        }
+        self.wanted.clone()
     }
 
     /// Prepares the units that changed; what should run from now on, or nothing if no unit can be applied.
+    ///
+    /// # Cancel safety
+    ///
+    /// A unit is taken whole or not at all; those that were taken before are not given out.
     pub async fn reload(&mut self, changed: &BTreeSet<PathBuf>) -> Option<WantedAll> {
         let mut any = false;
         if changed.contains(&self.config) {
             any |= self.reload_settings().await;
         }
-        for path in
-            changed.iter().filter(|path| self.definitions.contains_key(*path)).cloned().collect::<Vec<_>>()
-        {
+        let definitions: Vec<_> =
+            changed.iter().filter(|path| self.definitions.contains_key(*path)).cloned().collect();
+        for path in definitions {
             any |= self.reload_definition(&path).await;
         }
-        any.then(|| wanted(&self.settings, &self.definitions))
+        any |= self.reload_secrets(changed).await;
+        any.then(|| self.wanted.clone())
     }
 
     /// Whether the new settings were taken.
     async fn reload_settings(&mut self) -> bool {
         let config = self.config.clone();
-        let loaded = match blocking(move || load_settings(&config)).await {
-            Ok(Ok(loaded)) => loaded,
+        let settings = match blocking(move || load_settings(&config)).await {
+            Ok(Ok(loaded)) => Arc::new(loaded.settings),
             Ok(Err(trouble)) => {
                 trouble.log();
                 tracing::error!("settings are not applied; what runs stays as it is");
@@ -230,153 +145,188 @@ impl Units {
                 return false;
             }
         };
-        if loaded.settings == self.settings {
-            // Secrets and files may have changed behind references: that is seen when the elements are put together.
-            tracing::info!("settings read again: no difference in them");
+        if settings == self.settings {
+            tracing::debug!("settings read again: no difference in them");
+            return false;
+        }
+        let Some(definitions) = self.with_new_definitions(&settings).await else { return false };
+        let changed = self.changed_elements(&settings);
+        let Some(mut fresh) = assembled(changed, &settings, &definitions).await else { return false };
+        if self.any_worse(&fresh) {
+            tracing::error!("settings are not applied; what runs stays as it is");
+            return false;
         }
         for (name, same) in [
-            ("api.listen", loaded.settings.api == self.settings.api),
-            ("data_dir", loaded.settings.data_dir == self.settings.data_dir),
-            ("log", loaded.settings.log == self.settings.log),
+            ("api.listen", settings.api == self.settings.api),
+            ("data_dir", settings.data_dir == self.settings.data_dir),
+            ("log", settings.log == self.settings.log),
+            ("dial", settings.dial == self.settings.dial),
+            ("grace_ms", settings.grace == self.settings.grace),
         ] {
             if !same {
                 tracing::warn!(setting = name, "a change of this setting is applied at the next start");
             }
         }
-        let mut definitions = self.definitions.clone();
-        for path in paths(&loaded.settings) {
-            if definitions.contains_key(&path) {
-                continue;
-            }
-            match load_definition(&path).await {
-                Ok(definition) => drop(definitions.insert(path, definition)),
-                Err(trouble) => {
-                    trouble.log();
-                    tracing::error!(
-                        "settings are not applied: a definition that is new in them does not load"
-                    );
-                    return false;
-                }
-            }
-        }
-        let before = wanted(&self.settings, &self.definitions);
-        let after = wanted(&loaded.settings, &definitions);
-        if !all_fit(&before, &after) {
-            tracing::error!("settings are not applied; what runs stays as it is");
-            return false;
-        }
-        let used = paths(&loaded.settings);
-        definitions.retain(|path, _| used.contains(path));
-        self.settings = loaded.settings;
+        let of = |element: &settings::Element| {
+            let name = &element.name.value;
+            let wanted = fresh.remove(name).or_else(|| self.wanted.get(name).cloned())?;
+            Some((name.clone(), wanted))
+        };
+        self.wanted = settings.elements.iter().filter_map(of).collect();
         self.definitions = definitions;
+        self.settings = settings;
         true
+    }
+
+    /// The definitions that new settings use; `None` if one that is new in them does not load.
+    async fn with_new_definitions(&self, settings: &Settings) -> Option<Definitions> {
+        let mut definitions = Definitions::new();
+        for path in definition_paths(settings) {
+            let definition = match self.definitions.get(&path) {
+                Some(known) => known.clone(),
+                None => match load_definition(&path, None).await {
+                    Ok(Some(definition)) => definition,
+                    Ok(None) => continue,
+                    Err(trouble) => {
+                        trouble.log();
+                        tracing::error!(
+                            "settings are not applied: a definition that is new in them does not load"
+                        );
+                        return None;
+                    }
+                },
+            };
+            definitions.insert(path, definition);
+        }
+        Some(definitions)
+    }
+
+    /// The elements that are new in other settings, or that these say something else of.
+    fn changed_elements(&self, settings: &Settings) -> Vec<settings::Element> {
+        let known: BTreeMap<_, _> =
+            self.settings.elements.iter().map(|element| (&element.name.value, element)).collect();
+        let all_change = settings.tai_offset_seconds != self.settings.tai_offset_seconds;
+        let is_new =
+            |element: &&settings::Element| all_change || known.get(&element.name.value) != Some(element);
+        settings.elements.iter().filter(is_new).cloned().collect()
     }
 
     /// Whether the new definition was taken.
     async fn reload_definition(&mut self, path: &Path) -> bool {
-        let definition = match load_definition(path).await {
-            Ok(definition) => definition,
+        let known = self.definitions.get(path).and_then(|definition| definition.digest);
+        let definition = match load_definition(path, known).await {
+            Ok(Some(definition)) => definition,
+            Ok(None) => return false,
             Err(trouble) => {
                 trouble.log();
                 tracing::error!(path = %path.display(), "definition is not applied; what runs stays as it is");
                 return false;
             }
         };
-        let same = self.definitions.get(path).is_some_and(|old| old.digest == definition.digest);
-        if same {
-            return false;
-        }
-        let before = wanted(&self.settings, &self.definitions);
         let mut definitions = self.definitions.clone();
         definitions.insert(path.to_owned(), definition);
-        let after = wanted(&self.settings, &definitions);
-        if !all_fit(&before, &after) {
+        let users = self.elements(|element| element.protocol.value == path);
+        let Some(fresh) = assembled(users, &self.settings, &definitions).await else { return false };
+        if self.any_worse(&fresh) {
             tracing::error!(path = %path.display(), "definition is not applied; what runs stays as it is");
             return false;
         }
         self.definitions = definitions;
+        self.wanted.extend(fresh);
         true
     }
-}
 
-/// Whether no element that should be new or changed is invalid; says which are.
-fn all_fit(before: &WantedAll, after: &WantedAll) -> bool {
-    let mut fit = true;
-    for (name, wanted) in after {
-        let is_old = before.get(name).is_some_and(|old| old.identity() == wanted.identity());
-        if let Wanted::Invalid { reason, .. } = wanted
-            && !is_old
-        {
-            tracing::error!(element = %name, %reason, "element would be invalid");
-            fit = false;
+    /// Whether an element takes a secret that changed; each is a unit of its own.
+    async fn reload_secrets(&mut self, changed: &BTreeSet<PathBuf>) -> bool {
+        let users = self
+            .elements(|element| assemble::secret_files(element).iter().any(|file| changed.contains(file)));
+        if users.is_empty() {
+            return false;
         }
+        let Some(fresh) = assembled(users, &self.settings, &self.definitions).await else { return false };
+        let mut any = false;
+        for (name, wanted) in fresh {
+            let old = self.wanted.get(&name);
+            if old.is_some_and(|old| old.identity() == wanted.identity()) {
+                continue;
+            }
+            if let (Some(Wanted::Valid { .. }), Wanted::Invalid { reason, .. }) = (old, &wanted) {
+                tracing::error!(element = %name, %reason, "secret is not applied; the element stays as it is");
+                continue;
+            }
+            tracing::info!(element = %name, "a secret of the element changed");
+            self.wanted.insert(name, wanted);
+            any = true;
+        }
+        any
     }
-    fit
+
+    fn elements(&self, which: impl Fn(&settings::Element) -> bool) -> Vec<settings::Element> {
+        self.settings.elements.iter().filter(|element| which(element)).cloned().collect()
+    }
+
+    /// Whether an element that is new or could run would be invalid; says which.
+    ///
+    /// One that was invalid may stay so: nothing of it runs that could be lost.
+    fn any_worse(&self, fresh: &WantedAll) -> bool {
+        let mut worse = false;
+        for (name, wanted) in fresh {
+            if let Wanted::Invalid { reason, .. } = wanted
+                && !matches!(self.wanted.get(name), Some(Wanted::Invalid { .. }))
+            {
+                tracing::error!(element = %name, %reason, "element would be invalid");
+                worse = true;
+            }
+        }
+        worse
+    }
 }
 
-fn paths(settings: &Settings) -> BTreeSet<PathBuf> {
+fn definition_paths(settings: &Settings) -> BTreeSet<PathBuf> {
     settings.elements.iter().map(|element| element.protocol.value.clone()).collect()
 }
 
-/// Reads and compiles a definition, off the workers.
-async fn load_definition(path: &Path) -> Result<Definition, Box<Trouble>> {
-    let owned = path.to_owned();
-    let loaded = blocking(move || load_definition_now(&owned)).await;
-    loaded.unwrap_or_else(|ended| {
-        let io = Some(format!("loading it failed: {ended:?}"));
-        Err(Box::new(Trouble { path: path.to_owned(), io, report: None }))
-    })
-}
-
-fn load_definition_now(path: &Path) -> Result<Definition, Box<Trouble>> {
-    use std::io::Read;
-    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report });
-    let mut bytes = Vec::new();
-    let limit = language::xml::MAX_BYTES as u64 + 1;
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| trouble(Some(error.to_string()), None))?;
-    let mut sum = [0; 32];
-    sum.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
-    let source = match language::load::decode(&path.to_string_lossy(), bytes) {
-        Ok(source) => source,
-        Err(refused) => {
-            let mut report = Report::default();
-            report.push(refused.problem);
-            return Err(trouble(None, Some((refused.source, report))));
-        }
+/// Puts elements together, off the workers, because secrets are read from files; `None` if that failed altogether.
+async fn assembled(
+    elements: Vec<settings::Element>,
+    settings: &Arc<Settings>,
+    definitions: &Definitions,
+) -> Option<WantedAll> {
+    let (settings, definitions) = (settings.clone(), definitions.clone());
+    let work = move || {
+        let of = |element: &settings::Element| {
+            (element.name.value.clone(), wanted(element, &settings, &definitions))
+        };
+        elements.iter().map(of).collect()
     };
-    match language::load(&source) {
-        (Some(protocol), report) => {
-            log_report(&source, &report);
-            Ok(Definition { digest: Some(sum), protocol: Ok(protocol) })
+    match blocking(work).await {
+        Ok(wanted) => Some(wanted),
+        Err(ended) => {
+            tracing::error!(?ended, "elements could not be put together; what runs stays as it is");
+            None
         }
-        (None, report) => Err(trouble(None, Some((source, report)))),
     }
 }
 
-/// What should run by these settings and definitions.
-fn wanted(settings: &Settings, definitions: &BTreeMap<PathBuf, Definition>) -> WantedAll {
-    let wanted_of = |element: &settings::Element| {
-        let definition = definitions.get(&element.protocol.value);
-        let digest = definition.and_then(|definition| definition.digest);
-        let invalid = |reason: Arc<str>, protocol| {
-            let mut sum = [0; 32];
-            sum.copy_from_slice(digest::digest(&digest::SHA256, reason.as_bytes()).as_ref());
-            Wanted::Invalid { reason, protocol, identity: Identity { definition: digest, settings: sum } }
-        };
-        let protocol = match definition.map(|definition| &definition.protocol) {
-            Some(Ok(protocol)) => protocol,
-            Some(Err(reason)) => return invalid(reason.clone(), None),
-            None => return invalid(Arc::from("its definition was not loaded"), None),
-        };
-        match assemble::assemble(element, settings, protocol, &System) {
-            Ok(spec) => {
-                let identity = Identity { definition: digest, settings: assemble::digest(&spec) };
-                Wanted::Valid { spec: Arc::new(spec), identity }
-            }
-            Err(problems) => invalid(Arc::from(problems.join("; ")), Some(protocol.clone())),
-        }
+/// What should run of one element.
+fn wanted(element: &settings::Element, settings: &Settings, definitions: &Definitions) -> Wanted {
+    let definition = definitions.get(&element.protocol.value);
+    let digest = definition.and_then(|definition| definition.digest);
+    let invalid = |reason: Arc<str>, protocol| {
+        let mut sum = [0; 32];
+        sum.copy_from_slice(digest::digest(&digest::SHA256, reason.as_bytes()).as_ref());
+        Wanted::Invalid { reason, protocol, identity: Identity { definition: digest, settings: sum } }
     };
-    settings.elements.iter().map(|element| (element.name.value.clone(), wanted_of(element))).collect()
+    let protocol = match definition.map(|definition| &definition.protocol) {
+        Some(Ok(protocol)) => protocol,
+        Some(Err(reason)) => return invalid(reason.clone(), None),
+        None => return invalid(Arc::from("its definition was not loaded"), None),
+    };
+    match assemble::assemble(element, settings, protocol, &System) {
+        Ok(spec) => {
+            let identity = Identity { definition: digest, settings: assemble::digest(&spec) };
+            Wanted::Valid { spec: Arc::new(spec), identity }
+        }
+        Err(problems) => invalid(Arc::from(problems.join("; ")), Some(protocol.clone())),
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a link moved or changed its state, and the changes that one window gathers; never holds a secret as text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,11 +107,31 @@ impl fmt::Display for Shown<'_> {
             Value::Empty => f.write_str("empty"),
             Value::Number(_) => f.write_str(&self.0.to_text()),
             Value::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Value::Text(text) => match text.char_indices().nth(MAX_SHOWN) {
-                Some((end, _)) => write!(f, "{:?}...", text.get(..end).unwrap_or_default()),
-                None => write!(f, "{text:?}"),
-            },
+            Value::Text(text) => {
+                let text = without_credentials(text);
+                match text.char_indices().nth(MAX_SHOWN) {
+                    Some((end, _)) => write!(f, "{:?}...", text.get(..end).unwrap_or_default()),
+                    None => write!(f, "{text:?}"),
+                }
+            }
         }
+    }
+}
+
+/// An address without its user name and password (RFC 3986, 3.2.1), which are secret even where their parameter is not.
+fn without_credentials(text: &str) -> Cow<'_, str> {
+    let (scheme, rest) = match text.find("://") {
+        Some(at) => text.split_at(at + 3),
+        None => ("", text),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        // Without a scheme and a password, it is more likely no address.
+        Some((user, host)) if !scheme.is_empty() || user.contains(':') => {
+            Cow::Owned(format!("{scheme}***@{host}{path}"))
+        }
+        Some(_) | None => Cow::Borrowed(text),
     }
 }
 
@@ -275,5 +296,25 @@ mod tests {
         }
         assert!(!changes.is_undone());
         assert_eq!(changes.cause().to_string(), "many parameters");
+    }
+
+    #[test]
+    fn a_cause_shows_no_password_of_an_address() {
+        for (text, shown) in [
+            ("ws://me:secret@host:1/a@b?c", "ws://***@host:1/a@b?c"),
+            ("ws://token@host", "ws://***@host"),
+            ("me:se@cret@host", "***@host"),
+            ("me@host", "me@host"),
+            ("/path/me:x@y", "/path/me:x@y"),
+            ("ws://host/?me:x@y", "ws://host/?me:x@y"),
+            ("", ""),
+        ] {
+            let change = Change {
+                param: 8,
+                values: Values::Shown { old: Value::Empty, new: text.into() },
+                by: Origin::Api,
+            };
+            assert_eq!(change.to_string(), format!("parameter 8: empty -> {shown:?}"));
+        }
     }
 }

@@ -15,6 +15,7 @@ mod elements;
 mod guard;
 mod patient;
 mod problem;
+mod reserve;
 mod server;
 mod stream;
 mod tap;

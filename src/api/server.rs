@@ -14,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::api::patient::Patient;
+use crate::api::reserve::Reserve;
 use crate::api::{HEAD_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIMEOUT, router};
 use crate::daemon::roster::Roster;
 use crate::tasks::{Ended, Tasks};
@@ -57,6 +58,8 @@ pub async fn serve(
     let router = router(roster);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut tasks = Tasks::new(&stop);
+    let mut reserve = Reserve::new();
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -65,21 +68,29 @@ pub async fn serve(
                 if let Ended::Panicked(panic) = ended {
                     warn!(connection = %name, %panic, "an API connection failed");
                 }
+                reserve.fill();
                 continue;
             }
             // Cancel-safe: a permit that is not taken stays, and so does a connection in the backlog.
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &mut reserve) => accepted,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "cannot accept an API connection");
+                if !failing {
+                    warn!(%error, "cannot accept API connections; they wait until it works again");
+                }
+                failing = true;
                 tokio::select! {
                     () = stop.cancelled() => break,                  // Cancel-safe: no state.
                     () = tokio::time::sleep(ACCEPT_PAUSE) => continue, // Cancel-safe: no state.
                 }
             }
         };
+        if failing {
+            info!("API connections are accepted again");
+        }
+        failing = false;
         // Answers are small and wait for nothing else; without it, a delayed acknowledgement costs 40 ms.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
@@ -101,10 +112,17 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    reserve: &mut Reserve,
 ) -> std::io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return Ok((stream, peer, place)),
+            // Most likely there is no descriptor left: one of ours makes room.
+            Err(_) if reserve.give() => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// What a connection does after it has been upgraded.

@@ -142,6 +142,12 @@ fn unreachable(errors: &[(SocketAddr, io::Error)]) -> Trouble {
         let advice = "nothing listens on this port: check the port, and that the peer's service runs";
         return Trouble::new(FailureKind::ConnectionRefused, list.join("; "), advice);
     }
+    // EMFILE and ENFILE; no error kind stands for them.
+    let ours = |error: &io::Error| cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24));
+    if errors.iter().any(|(_, error)| ours(error)) {
+        let advice = "this process has no file descriptor left: raise its limit (`ulimit -n`, systemd: `LimitNOFILE=`)";
+        return Trouble::new(FailureKind::Unreachable, list.join("; "), advice);
+    }
     let advice = "the address cannot be reached: check network, routes and firewall, and that the peer is on";
     Trouble::new(FailureKind::Unreachable, list.join("; "), advice)
 }

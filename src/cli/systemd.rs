@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
@@ -46,11 +45,10 @@ pub(super) async fn status(mut roster: watch::Receiver<Arc<Roster>>, stop: Cance
 
 /// Does nothing where systemd did not start us: without `NOTIFY_SOCKET`.
 fn tell(state: &[NotifyState<'_>]) {
-    match sd_notify::notify(state) {
-        Ok(()) => {}
-        // The socket may be gone with its owner; that must not fill the log.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-        Err(error) => tracing::warn!(%error, "systemd could not be told of the daemon's state"),
+    /// A socket that is gone stays gone; that must not fill the log.
+    static SAID: Once = Once::new();
+    if let Err(error) = sd_notify::notify(state) {
+        SAID.call_once(|| tracing::warn!(%error, "systemd could not be told of the daemon's state"));
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use notify::event::{AccessKind, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -43,8 +44,16 @@ impl Watch {
     pub fn new() -> Self {
         let signal = Arc::new(Notify::new());
         let wake = signal.clone();
-        // An error of the watcher (an overflow, say) wakes as well: the stamps tell what it was about.
-        let watcher = notify::recommended_watcher(move |_event| wake.notify_one()).ok();
+        // An error of the watcher (an overflow, say) wakes as well: the stamps tell what it was about. Reading does not.
+        let is_read = |event: &notify::Event| {
+            matches!(event.kind, EventKind::Access(AccessKind::Open(_) | AccessKind::Read))
+        };
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if !event.as_ref().is_ok_and(is_read) {
+                wake.notify_one();
+            }
+        })
+        .ok();
         Self {
             watcher,
             signal,

@@ -1,5 +1,12 @@
 //! `backshell run` as an operator runs it: the program over real sockets, killed, reloaded, stopped; no fixed waits.
 
+mod limits;
+mod reload;
+mod secrets;
+mod signals;
+mod start;
+mod store;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backshell");
 const DEFINITION: &str = include_str!("../protocols/nmos-is07-events/protocol.xml");
+/// What the daemons under test log: all of their own, nothing of the HTTP server.
+const LEVEL: &str = "debug,backshell=trace,hyper=off";
 const SECOND: &str = "x-nmos/events/second";
 
 /// A running daemon; killed at the end.
@@ -29,11 +38,21 @@ struct Daemon {
 impl Daemon {
     /// Starts one and waits until it listens.
     async fn start(config: &Path, env: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(PROGRAM)
-            .args(["run", "--log", "json", "--log-level", "debug,hyper=off", "--config"])
+        Self::start_under(&[], config, env).await
+    }
+
+    /// Starts one by a program that becomes it, such as `prlimit` with its arguments, and waits until it listens.
+    async fn start_under(wrapper: &[&str], config: &Path, env: &[(&str, &str)]) -> Self {
+        Self::launch(wrapper, "json", config, env).await
+    }
+
+    async fn launch(wrapper: &[&str], format: &str, config: &Path, env: &[(&str, &str)]) -> Self {
+        let words = [wrapper, &[PROGRAM, "run", "--log", format, "--log-level", LEVEL, "--config"]].concat();
+        let mut process = Command::new(words[0])
+            .args(&words[1..])
             .arg(config)
-            .envs(env.iter().copied())
             .env_remove("NOTIFY_SOCKET")
+            .envs(env.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
@@ -44,11 +63,10 @@ impl Daemon {
         std::thread::spawn(move || {
             let mut address_in = Some(address_in);
             for line in lines.map_while(Result::ok) {
-                let value: Value = serde_json::from_str(&line).unwrap_or_default();
-                if value["message"] == "backshell is running"
+                if let Some(address) = running_at(&line)
                     && let Some(sender) = address_in.take()
                 {
-                    let _ = sender.send(value["address"].as_str().unwrap_or_default().to_owned());
+                    let _ = sender.send(address);
                 }
                 let mut log = sink.lock().expect("whole");
                 log.push_str(&line);
@@ -110,6 +128,33 @@ impl Daemon {
         assert_eq!(done, json!({ "saved": true }));
     }
 
+    async fn health(&self, page: &str) -> Value {
+        self.control.get(&[page], &[]).await.expect("the API answers")
+    }
+
+    /// Waits until the store is as asked, and gives what the daemon says of its health.
+    async fn until_store(&self, fits: impl Fn(&str) -> bool) -> Value {
+        for _ in 0..1_500 {
+            let health = self.health("healthz").await;
+            if fits(health["store"].as_str().unwrap_or_default()) {
+                return health;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the store did not change: {}\n{}", self.health("healthz").await, self.log());
+    }
+
+    /// The lines that are there now, each an object.
+    fn lines(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        self.log().lines().map(parse).collect()
+    }
+
+    /// The first line with this message.
+    fn line(&self, message: &str) -> Option<Value> {
+        self.lines().into_iter().find(|line| line["message"] == message)
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.process.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
@@ -125,6 +170,14 @@ impl Daemon {
         }
         panic!("it did not end: {}", self.log());
     }
+}
+
+/// The address in the line that says that it runs.
+fn running_at(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("backshell is running")?;
+    let (_, address) = rest.split_once("127.0.0.1:")?;
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("127.0.0.1:{port}"))
 }
 
 impl Drop for Daemon {
@@ -166,6 +219,12 @@ impl Stage {
         path
     }
 
+    /// Adds lines to the settings.
+    fn add(&self, text: &str) {
+        let old = std::fs::read_to_string(self.path("backshell.toml")).expect("it was written");
+        self.write("backshell.toml", &format!("{old}{text}\n"));
+    }
+
     /// Settings with an element for each name, definition and peer.
     fn settings(&self, elements: &[(&str, &str, SocketAddr)]) -> PathBuf {
         let mut text = "[api]\nlisten = \"127.0.0.1:0\"\n".to_owned();
@@ -185,167 +244,7 @@ fn url(peer: SocketAddr, path: &str) -> String {
     format!("ws://{peer}/{path}")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_daemon_comes_back_to_the_saved_path_and_the_saved_address() {
-    let mut stage = Stage::new();
-    let (first, _sender) = stage.sender().await;
-    let (other, _other_sender) = stage.sender().await;
-    stage.write("p.xml", DEFINITION);
-    let config = stage.settings(&[("studio", "p.xml", first)]);
-    let mut daemon = Daemon::start(&config, &[]).await;
-    daemon.ready_at("studio", &url(first, "x-nmos/events/ws")).await;
-    daemon.set("studio", "WebsocketUrl", SECOND).await;
-    daemon.set("studio", "Address", &format!("ws://{other}")).await;
-    daemon.process.kill().expect("kill -9");
-    drop(daemon);
-    let daemon = Daemon::start(&config, &[]).await;
-    daemon.ready_at("studio", &url(other, SECOND)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_touches_only_what_changed_and_a_broken_file_changes_nothing() {
-    let mut stage = Stage::new();
-    let (peer, sender) = stage.sender().await;
-    stage.write("a.xml", DEFINITION);
-    stage.write("b.xml", DEFINITION);
-    let config = stage.settings(&[("a", "a.xml", peer), ("b", "b.xml", peer)]);
-    let daemon = Daemon::start(&config, &[]).await;
-    let target = url(peer, "x-nmos/events/ws");
-    let a = daemon.ready_at("a", &target).await;
-    let b = daemon.ready_at("b", &target).await;
-    let since = |element: &Value| element["connections"][0]["since"].as_str().unwrap_or_default().to_owned();
-
-    // A changed definition restarts its own elements.
-    stage.write("a.xml", &DEFINITION.replace("<Version>1.0.0.1<", "<Version>1.0.0.2<"));
-    let fresh = daemon
-        .until("a", "the new version", |element| {
-            element["version"] == "1.0.0.2" && element["connections"][0]["state"] == "ready"
-        })
-        .await;
-    assert_ne!(since(&fresh), since(&a));
-    assert_eq!(since(&daemon.element("b").await), since(&b), "b was touched");
-
-    // A broken definition, broken settings and settings that are gone leave what runs as it is.
-    stage.write("a.xml", "<Protocol><Name>");
-    daemon.until_logged("definition is not applied").await;
-    stage.write("backshell.toml", "[[element]]\nnam = 1\n");
-    daemon.until_logged("settings are not applied").await;
-    std::fs::remove_file(&config).expect("it was there");
-    daemon.until_logged("cannot read file").await;
-    for (name, before) in [("a", &fresh), ("b", &b)] {
-        assert_eq!(since(&daemon.element(name).await), since(before), "{name} was touched");
-    }
-
-    // An element that is removed closes in order, one that is added starts.
-    stage.write("a.xml", DEFINITION);
-    stage.settings(&[("b", "b.xml", peer), ("c", "b.xml", peer)]);
-    daemon.signal("-HUP");
-    daemon.ready_at("c", &target).await;
-    daemon.until_logged("element removed").await;
-    assert_eq!(since(&daemon.element("b").await), since(&b), "b was touched");
-    let mut seen = sender.watch();
-    let two_links =
-        tokio::time::timeout(Duration::from_secs(10), seen.wait_for(|seen| seen.links == 2)).await;
-    assert!(two_links.is_ok(), "{:?}", sender.seen());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_element_that_does_not_load_is_shown_and_the_others_run_until_a_signal_stops_all_in_order() {
-    let mut stage = Stage::new();
-    let (peer, sender) = stage.sender().await;
-    stage.write("good.xml", DEFINITION);
-    stage.write("bad.xml", "<Protocol><Params><Param id=\"1\"/><Param id=\"1\"/></Params></Protocol>");
-    let config =
-        stage.settings(&[("good", "good.xml", peer), ("bad", "bad.xml", peer), ("none", "none.xml", peer)]);
-    let mut daemon = Daemon::start(&config, &[]).await;
-    daemon.ready_at("good", &url(peer, "x-nmos/events/ws")).await;
-    for (name, reason) in [("bad", "P2002"), ("none", "none.xml")] {
-        let element = daemon.element(name).await;
-        assert_eq!(element["state"], "invalid");
-        assert!(element["reason"].as_str().is_some_and(|text| text.contains(reason)), "{element:#}");
-    }
-    daemon.signal("-TERM");
-    assert_eq!(daemon.ended().await, Some(0));
-    assert!(daemon.log().contains("\"to\":\"stopped\""), "{}", daemon.log());
-    assert_eq!(sender.seen().opened, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_is_in_no_log_no_answer_and_no_file() {
-    const SECRET: &str = "hunter2-correct-horse";
-    let mut stage = Stage::new();
-    let (peer, _sender) = stage.sender().await;
-    let header = "<Header key=\"Sec-WebSocket-Extensions\" pid=\"9\"/>";
-    let token = "<Param id=\"90\" bs:secret=\"true\" save=\"true\"><Name>Token</Name><Type>read</Type><Interprete>\
-                 <RawType>other</RawType><LengthType>next param</LengthType><Type>string</Type></Interprete></Param></Params>";
-    let definition = DEFINITION
-        .replace(header, &format!("{header}<Header key=\"Authorization\" pid=\"90\"/>"))
-        .replace("</Params>", token);
-    stage.write("p.xml", &definition);
-    let config = stage.settings(&[("studio", "p.xml", peer)]);
-    let mut text = std::fs::read_to_string(&config).expect("it was written");
-    text.push_str("[element.params]\nToken = { env = \"STUDIO_TOKEN\" }\n");
-    stage.write("backshell.toml", &text);
-    let daemon = Daemon::start(&config, &[("STUDIO_TOKEN", SECRET)]).await;
-    daemon.ready_at("studio", &url(peer, "x-nmos/events/ws")).await;
-    let base = ["api", "v1", "elements", "studio"];
-    let all: Value = daemon.control.get(&[&base[..], &["params"]].concat(), &[]).await.expect("an answer");
-    let token =
-        all.as_array().and_then(|params| params.iter().find(|param| param["id"] == 90)).expect("it is there");
-    assert_eq!(
-        (&token["value"], &token["secret"], &token["set"]),
-        (&Value::Null, &json!(true), &json!(true))
-    );
-    let explained: Value = daemon
-        .control
-        .get(&[&base[..], &["connections", "0", "explain"]].concat(), &[])
-        .await
-        .expect("an answer");
-    assert!(explained.to_string().contains("Authorization: ***"), "{explained:#}");
-    daemon.set("studio", "WebsocketUrl", SECOND).await;
-    let element = daemon.ready_at("studio", &url(peer, SECOND)).await;
-    for (place, text) in [
-        ("parameters", all.to_string()),
-        ("explain", explained.to_string()),
-        ("element", element.to_string()),
-        ("log", daemon.log()),
-    ] {
-        assert!(!text.contains(SECRET), "the secret is in the {place}: {text}");
-    }
-    let mut files = 0;
-    for entry in std::fs::read_dir(stage.path("data")).expect("the store's folder") {
-        let content = std::fs::read(entry.expect("readable").path()).expect("readable");
-        assert!(
-            !content.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()),
-            "the secret is in the store"
-        );
-        files += 1;
-    }
-    assert!(files >= 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_in_use_and_bad_settings_end_the_process_with_a_clear_message() {
-    let stage = Stage::new();
-    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = taken.local_addr().expect("an address");
-    let run = |config: PathBuf| {
-        let output = Command::new(PROGRAM).args(["run", "--config"]).arg(config).output().expect("it runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    let in_use = stage.write("in-use.toml", &format!("[api]\nlisten = \"{address}\"\n"));
-    let (code, said) = run(in_use);
-    assert_eq!(code, Some(1));
-    assert!(said.contains(&format!("the API cannot listen on {address}")), "{said}");
-
-    let bad = stage.write("bad.toml", "[[element]]\nnam = \"a\"\nprotocol = \"p.xml\"\n");
-    let (code, said) = run(bad);
-    assert_eq!(code, Some(1));
-    for part in ["error[P6002]", "bad.toml:2:1", "did you mean `name`?"] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
-
-    let (code, said) = run(stage.path("nowhere.toml"));
-    assert_eq!(code, Some(1));
-    assert!(said.contains("cannot read"), "{said}");
+/// When the first connection of an element came into its state.
+fn since(element: &Value) -> String {
+    element["connections"][0]["since"].as_str().unwrap_or_default().to_owned()
 }

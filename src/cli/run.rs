@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         return Ok(Status::Misuse);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let status = runtime.block_on(daemon(arguments.config.clone(), loaded));
+    let status = runtime.block_on(daemon(arguments.config.clone(), loaded, format));
     // What hangs in a blocking call (a name service, a disk) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     status
@@ -102,12 +102,16 @@ fn explain(trouble: &Trouble, config: &Path) -> io::Result<()> {
     }
 }
 
-async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
+async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Result<Status> {
     let settings = loaded.settings.clone();
     let listener = match listen(settings.api.listen).await {
         Ok(listener) => listener,
         Err(message) => {
-            complain(&message);
+            match format {
+                LogFormat::Human => complain(&message),
+                // Whoever reads JSON reads only that.
+                LogFormat::Json => tracing::error!("{message}"),
+            }
             return Ok(Status::Bad);
         }
     };
@@ -123,15 +127,9 @@ async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
         }
     });
     descriptors(&settings);
-    let clock = Clock::start();
-    // The store outlives the elements, so that their last values are saved.
+    // The store and the dial budget outlive the elements, so that their last values are saved.
     let mut below = Tasks::new(&CancellationToken::new());
-    let store = Store::start(&mut below, &settings.data_dir, clock.wall(crate::element::clock::now()));
-    let gate = Gate::new(Limits::from(settings.dial));
-    let granting = gate.clone();
-    below.spawn("dial budget", |stop| granting.run(stop));
-    let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };
-
+    let services = services(&settings, &mut below);
     let mut fleet = Fleet::new(config, loaded, services);
     let roster = fleet.roster();
     // Served from the start, so that `/readyz` can say that it is not over yet.
@@ -154,6 +152,16 @@ async fn daemon(config: PathBuf, loaded: Loaded) -> io::Result<Status> {
     }
     tracing::info!("stopped");
     Ok(Status::Good)
+}
+
+/// Starts what all elements use.
+fn services(settings: &Settings, tasks: &mut Tasks) -> Services {
+    let clock = Clock::start();
+    let store = Store::start(tasks, &settings.data_dir, clock.wall(crate::element::clock::now()));
+    let gate = Gate::new(Limits::from(settings.dial));
+    let granting = gate.clone();
+    tasks.spawn("dial budget", |stop| granting.run(stop));
+    Services { gate, store: Some(store), dials: Environment::of_process(), clock }
 }
 
 /// Binds the API before anything runs, so that a port in use is seen at once.

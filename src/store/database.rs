@@ -71,12 +71,9 @@ pub(crate) enum DatabaseError {
     },
     #[error("no random numbers for the key of the store")]
     Random,
-    #[error("cannot use {}", path.display())]
-    Sqlite {
-        path: PathBuf,
-        #[source]
-        error: rusqlite::Error,
-    },
+    /// The text and number of SQLite; its errors say the same thing twice, so they are no source.
+    #[error("cannot use {}: {reason}", path.display())]
+    Sqlite { path: PathBuf, reason: String },
 }
 
 /// An open store and the lock on it.
@@ -182,7 +179,10 @@ fn failed(path: &Path, error: rusqlite::Error) -> DatabaseError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DatabaseError::Damaged { path },
-        Some(_) | None => DatabaseError::Sqlite { path, error },
+        Some(_) | None => {
+            let number = error.sqlite_error().map(|error| format!(" (SQLite {})", error.extended_code));
+            DatabaseError::Sqlite { path, reason: format!("{error}{}", number.unwrap_or_default()) }
+        }
     }
 }
 

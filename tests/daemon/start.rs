@@ -1,6 +1,6 @@
 //! The start: what does not load, what cannot be bound, what is not there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tokio::net::TcpListener;
@@ -33,11 +33,23 @@ async fn a_port_in_use_and_bad_settings_end_the_process_with_a_clear_message() {
     let stage = Stage::new();
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("an address");
-    let run = |config: PathBuf| {
-        let output = Command::new(PROGRAM).args(["run", "--config"]).arg(config).output().expect("it runs");
+    let run_as = |format: &str, config: &Path| {
+        let output = Command::new(PROGRAM)
+            .args(["run", "--log", format, "--config"])
+            .arg(config)
+            .output()
+            .expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
+    let run = |config: PathBuf| run_as("human", &config);
     let in_use = stage.write("in-use.toml", &format!("[api]\nlisten = \"{address}\"\n"));
+    let (code, said) = run_as("json", &in_use);
+    assert_eq!(code, Some(1));
+    let line: serde_json::Value = serde_json::from_str(&said).expect("one object");
+    assert!(
+        line["message"].as_str().is_some_and(|text| text.contains("choose another `api.listen`")),
+        "{line}"
+    );
     let (code, said) = run(in_use);
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("the API cannot listen on {address}")), "{said}");

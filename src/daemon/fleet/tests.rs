@@ -180,20 +180,45 @@ async fn an_element_that_waits_for_its_restart_starts_at_once_when_it_changes() 
     running.stop().await;
 }
 
+/// A task that never ends takes the place of a driver's.
+async fn deafen(fleet: &mut Fleet, name: &str) {
+    let Some(Member { life: Life::Running { stop, .. }, .. }) = fleet.members.get(name) else {
+        panic!("it does not run")
+    };
+    stop.cancel();
+    fleet.tasks.join_next().await.unwrap();
+    fleet.tasks.spawn(driver::task_name(name), |_| std::future::pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_reload() {
+    let stage = Stage::new();
+    stage.write("p.xml", DEFINITION);
+    stage.settings(&[("a", "p.xml", "")]);
+    let mut fleet = stage.fleet(None).await;
+    deafen(&mut fleet, "a").await;
+    stage.write("p.xml", &DEFINITION.replace("<Version>1.0.0.1<", "<Version>1.0.0.2<"));
+    let (reloads, asked) = mpsc::channel(1);
+    let (done, _ended) = oneshot::channel();
+    reloads.send(done).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+        Instant::now()
+    };
+    let (aborted, stopped) = tokio::join!(fleet.run(asked, stop.clone(), Duration::from_secs(2)), stopping);
+    assert_eq!(aborted, ["element a"]);
+    assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_element_that_does_not_stop_is_aborted_and_its_end_is_not_taken_for_its_successors() {
     let stage = Stage::new();
     stage.write("p.xml", DEFINITION);
     stage.settings(&[("a", "p.xml", "")]);
     let mut fleet = stage.fleet(None).await;
-    // A task that is deaf takes the place of the driver's.
-    let Some(Member { life: Life::Running { stop, .. }, .. }) = fleet.members.get("a") else {
-        panic!("it does not run")
-    };
-    stop.cancel();
-    fleet.tasks.join_next().await.unwrap();
-    fleet.tasks.spawn(driver::task_name("a"), |_| std::future::pending());
-
+    deafen(&mut fleet, "a").await;
     stage.write("p.xml", &DEFINITION.replace("<Version>1.0.0.1<", "<Version>1.0.0.2<"));
     fleet.reload(fleet.units.files()).await;
     assert_eq!(fleet.tasks.len(), 1, "the aborted task is still there");

@@ -1,6 +1,10 @@
 //! Secrets of a running daemon: in no log, no answer and no file, wherever they come from.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::{DEFINITION, Daemon, SECOND, Stage, url};
 
@@ -79,11 +83,48 @@ fn with_secrets() -> String {
         .replace("</Params>", &format!("{params}</Params>"))
 }
 
+/// A server that refuses everything and shows the request in its answer, as some do for debugging.
+async fn echo(stage: &mut Stage) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    stage.tasks.spawn("echo", |_| async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match socket.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let mut answer = b"HTTP/1.1 403 refused ".to_vec();
+            answer.extend(line);
+            answer.extend(b"\r\nX-Was: ");
+            answer.extend(line);
+            answer.extend(format!("\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", head.len()).bytes());
+            answer.extend(&head);
+            // A client that has gone away does not want it.
+            let _ = socket.write_all(&answer).await;
+        }
+    });
+    address
+}
+
 /// A secret in every place where one can be, each with its own words, over links that work and links that fail; at the
 /// level `trace`, for people and as JSON.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_place_that_a_secret_can_stand_in_shows_it() {
-    let marks = ["mark-header", "mark-key", "mark-query", "mark-url", "mark-proxy", "mark-dynamic"];
+    // The last two are `user:mark-url` and `user:mark-proxy` as `Basic` sends them.
+    let marks = [
+        "mark-header",
+        "mark-key",
+        "mark-query",
+        "mark-url",
+        "mark-proxy",
+        "mark-dynamic",
+        "dXNlcjptYXJrLXVybA",
+        "dXNlcjptYXJrLXByb3h5",
+    ];
     for format in ["json", "human"] {
         let mut stage = Stage::new();
         let (peer, _sender) = stage.sender().await;
@@ -112,10 +153,31 @@ async fn no_place_that_a_secret_can_stand_in_shows_it() {
         let proxy = "proxy = \"user:mark-proxy@127.0.0.1\"";
         stage.add(&fails("mixed", "plain.xml", "ws://127.0.0.1", proxy));
         stage.add(&fails("tls", "p.xml", "wss://user:mark-url@127.0.0.1", params));
+        let echo = echo(&mut stage).await;
+        let echoes = format!(
+            "[[element]]\nname = \"echo\"\nprotocol = \"p.xml\"\n[element.connection.0]\nhost = \"ws://user:mark-url@127.0.0.1\"\n\
+             port = {}\n{params}\n",
+            echo.port()
+        );
+        stage.add(&echoes);
+        let through = format!("proxy = \"http://user:mark-proxy@{echo}\"\n{params}");
+        stage.add(&fails("echoing-proxy", "p.xml", "ws://127.0.0.1", &through));
         stage.add(&fails("dynamic", "plain.xml", "ws://127.0.0.1", ""));
         let env = [("TOKEN", "Bearer mark-header"), ("QUERY", "x-nmos/events/ws?token=mark-query")];
         let daemon = Daemon::launch(&[], format, &stage.path("backshell.toml"), &env).await;
-        let names = ["works", "user", "http", "socks5", "wrong", "odd", "mixed", "tls", "dynamic"];
+        let names = [
+            "works",
+            "user",
+            "http",
+            "socks5",
+            "wrong",
+            "odd",
+            "mixed",
+            "tls",
+            "dynamic",
+            "echo",
+            "echoing-proxy",
+        ];
         let path = ["api", "v1", "elements", "dynamic", "params", "Address"];
         let dynamic = json!({ "value": format!("ws://user:mark-dynamic@{refused}") });
         let _: Value = daemon.control.put(&path, &dynamic).await.expect("it is set");
@@ -137,10 +199,13 @@ async fn no_place_that_a_secret_can_stand_in_shows_it() {
             }
         }
         seen.push(("the log".to_owned(), daemon.log()));
+        let echoed = daemon.element("echo").await["connections"][0]["lastFailure"]["body"].to_string();
+        assert!(echoed.contains("***"), "the refusal's body is not shown: {echoed}");
         for (place, text) in seen {
             for mark in marks {
-                // A parameter that is not secret reads as it is set.
-                let own = place == "[\"params\"] of dynamic" && mark == "mark-dynamic";
+                // A parameter that is not secret reads as it is set, be it by a peer that sends back what it was sent.
+                let own =
+                    place.starts_with("[\"params\"]") && (place.contains("echo") || mark == "mark-dynamic");
                 assert!(own || !text.contains(mark), "{mark} is in {place} ({format}): {text}");
             }
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -134,7 +136,8 @@ impl Driver {
 
     /// The same for a text.
     pub(super) fn masked_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.masked(&Bytes::copy_from_slice(text.as_bytes()))).into_owned()
+        let masked = self.masked(&Bytes::copy_from_slice(text.as_bytes()));
+        without_basic(&String::from_utf8_lossy(&masked))
     }
 
     /// Publishes the status if something of it has changed.
@@ -205,5 +208,50 @@ impl Driver {
 
     fn wall(&self, instant: Instant) -> Wall {
         self.services.clock.wall(instant)
+    }
+}
+
+/// A text with what follows each `Basic` replaced by `***`, where it is a user name and a password (RFC 7617).
+///
+/// Those of an address or a proxy's URL are no parameter's value; a peer that refuses may show what it was sent.
+fn without_basic(text: &str) -> String {
+    const SCHEME: &str = "basic ";
+    let lower = text.to_ascii_lowercase();
+    let (mut shown, mut done) = (String::new(), 0);
+    for (at, _) in lower.match_indices(SCHEME) {
+        let start = at + SCHEME.len();
+        let rest = text.get(start..).unwrap_or_default();
+        let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+        let token = rest.split(|c| !is_token(c)).next().unwrap_or_default();
+        // A text that was cut may end within the token.
+        let whole = token.trim_end_matches('=');
+        let whole = whole.get(..whole.len() / 4 * 4).unwrap_or_default();
+        if start >= done && STANDARD_NO_PAD.decode(whole).is_ok_and(|pair| pair.contains(&b':')) {
+            shown.push_str(text.get(done..start).unwrap_or_default());
+            shown.push_str("***");
+            done = start + token.len();
+        }
+    }
+    shown.push_str(text.get(done..).unwrap_or_default());
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_basic;
+
+    #[test]
+    fn credentials_that_a_peer_sends_back_are_masked_and_prose_is_not() {
+        for (text, shown) in [
+            ("Proxy-Authorization: Basic dXNlcjpwYXNz Host: a", "Proxy-Authorization: Basic *** Host: a"),
+            ("a BASIC dXNlcjpwYXNzMQ== b basic dXNlcjpwYXNz", "a BASIC *** b basic ***"),
+            ("cut off: Basic dXNlcjpwYX", "cut off: Basic ***"),
+            ("Basic authentication is needed", "Basic authentication is needed"),
+            ("WWW-Authenticate: Basic realm=\"a\"", "WWW-Authenticate: Basic realm=\"a\""),
+            ("é basic ", "é basic "),
+            ("", ""),
+        ] {
+            assert_eq!(without_basic(text), shown);
+        }
     }
 }

@@ -236,3 +236,20 @@ pub(super) fn print_report(source: &Source, report: &Report) -> std::io::Result<
     }
     Ok(())
 }
+
+/// Prints every problem of a report to standard error with its place, and nothing of the source.
+pub(super) fn print_places(source: &Source, report: &Report) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut out = anstream::stderr().lock();
+    for problem in report.diagnostics() {
+        let place = source.position(problem.span.start);
+        let (name, line, column) = (source.name(), place.line, place.column);
+        let severity = severity_name(problem.severity);
+        writeln!(out, "{severity}[{}]: {}", problem.code, problem.message)?;
+        writeln!(out, " --> {name}:{line}:{column}")?;
+        if let Some(help) = &problem.help {
+            writeln!(out, "  = help: {help}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,8 +1,8 @@
 //! `backshell run`: the daemon from settings to the last closed link; what it runs is in `daemon` and `api`.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     let loaded = match load_settings(&arguments.config) {
         Ok(loaded) => loaded,
         Err(trouble) => {
-            explain(&trouble, &arguments.config)?;
+            explain(&trouble, arguments)?;
             return Ok(Status::Bad);
         }
     };
@@ -83,13 +83,19 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     status
 }
 
-/// Prints why the settings cannot be used.
-fn explain(trouble: &Trouble, config: &Path) -> io::Result<()> {
+/// Says why the settings cannot be used: with the lines that they stand in to a person, and without them to whatever keeps
+/// what a service writes, because a line of the settings may hold a secret.
+fn explain(trouble: &Trouble, arguments: &Arguments) -> io::Result<()> {
+    if arguments.log == Some(Format::Json) && logging::start(LogFormat::Json, "info").is_ok() {
+        trouble.log();
+        return Ok(());
+    }
     match &trouble.report {
-        Some((source, report)) => render::print_report(source, report),
+        Some((source, report)) if io::stderr().is_terminal() => render::print_report(source, report),
+        Some((source, report)) => render::print_places(source, report),
         None => {
             complain(&trouble.summary());
-            if !config.exists() {
+            if !arguments.config.exists() {
                 use io::Write as _;
                 let mut out = anstream::stderr();
                 writeln!(

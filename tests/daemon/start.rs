@@ -64,4 +64,18 @@ async fn a_port_in_use_and_bad_settings_end_the_process_with_a_clear_message() {
     let (code, said) = run(stage.path("nowhere.toml"));
     assert_eq!(code, Some(1));
     assert!(said.contains("cannot read"), "{said}");
+
+    // A line of the settings may hold a secret, and this is no terminal.
+    let spoilt =
+        "[[element]]\nname = \"a\"\nprotocol = \"p.xml\"\n[element.connection.0]\nproxy = [\"mark-proxy\"]\n";
+    let spoilt = stage.write("spoilt.toml", spoilt);
+    for format in ["human", "json"] {
+        let (code, said) = run_as(format, &spoilt);
+        assert_eq!(code, Some(1));
+        assert!(said.contains("`element.connection.0.proxy` is an array"), "{said}");
+        assert!(said.contains("P6003") && !said.contains("mark-proxy"), "{said}");
+        let objects =
+            said.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
+        assert_eq!(objects, if format == "json" { 1 } else { 0 }, "{said}");
+    }
 }

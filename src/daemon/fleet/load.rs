@@ -76,10 +76,11 @@ fn log_report(source: &Source, report: &Report) {
     for problem in report.diagnostics() {
         let place = source.position(problem.span.start);
         let (file, line, column, code) = (source.name(), place.line, place.column, problem.code);
+        let help = problem.help.as_deref();
         match problem.severity {
-            Severity::Error => tracing::error!(%file, line, column, %code, "{}", problem.message),
-            Severity::Warning => tracing::warn!(%file, line, column, %code, "{}", problem.message),
-            Severity::Note => tracing::debug!(%file, line, column, %code, "{}", problem.message),
+            Severity::Error => tracing::error!(%file, line, column, %code, help, "{}", problem.message),
+            Severity::Warning => tracing::warn!(%file, line, column, %code, help, "{}", problem.message),
+            Severity::Note => tracing::debug!(%file, line, column, %code, help, "{}", problem.message),
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct Position {
     pub column: u32,
 }
 
+/// How many bytes lie between two marks: a column costs a look at no more than these, however long its line is.
+const MARK_BYTES: usize = 4096;
+
 /// The name and text of one file, with its lines indexed.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -66,6 +69,8 @@ pub struct Source {
     text: Arc<str>,
     // Invariant: sorted; the first entry is 0; each entry is the offset after a line feed.
     lines: Arc<[u32]>,
+    // Entry n is how many characters begin in the first n * MARK_BYTES bytes.
+    marks: Arc<[u32]>,
 }
 
 impl Source {
@@ -74,9 +79,16 @@ impl Source {
         let text = text.into();
         let lines = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
-            .map(|offset| u32::try_from(offset).unwrap_or(u32::MAX))
+            .map(count)
             .collect();
-        Self { name: name.into(), text, lines }
+        let mut characters = 0;
+        let marks = std::iter::once(0)
+            .chain(text.as_bytes().chunks_exact(MARK_BYTES).map(|block| {
+                characters += begun(block);
+                count(characters)
+            }))
+            .collect();
+        Self { name: name.into(), text, lines, marks }
     }
 
     /// What the file is called in messages, usually the path as the user typed it.
@@ -101,9 +113,20 @@ impl Source {
         let offset = self.floor(offset as usize);
         let index = self.lines.partition_point(|start| *start as usize <= offset).saturating_sub(1);
         let start = self.lines.get(index).map_or(0, |start| *start as usize);
-        let line = self.text.get(start..offset).unwrap_or_default();
-        let line = if index == 0 { line.trim_start_matches('\u{feff}') } else { line };
-        Position { line: count(index) + 1, column: count(line.chars().count()) + 1 }
+        // Only in front of the whole text is it a mark; anywhere else it is a character like others.
+        let marks = match index {
+            0 => self.slice(Span::new(0, offset)).chars().take_while(|found| *found == '\u{feff}').count(),
+            _ => 0,
+        };
+        let column = self.characters(offset) - self.characters(start) - marks;
+        Position { line: count(index) + 1, column: count(column) + 1 }
+    }
+
+    /// How many characters stand in front of an offset.
+    fn characters(&self, offset: usize) -> usize {
+        let block = offset / MARK_BYTES;
+        let before = self.marks.get(block).map_or(0, |characters| *characters as usize);
+        before + self.text.as_bytes().get(block * MARK_BYTES..offset).map_or(0, begun)
     }
 
     /// The text of a line, counted from 1, without its line break and without byte order marks.
@@ -121,6 +144,11 @@ impl Source {
         }
         offset
     }
+}
+
+/// How many characters begin in a piece of UTF-8, which may be cut anywhere.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 fn count(number: usize) -> u32 {
@@ -142,6 +170,22 @@ mod tests {
         assert_eq!(source.line(1), Some("äb"));
         assert_eq!(source.line(2), Some("çd"));
         assert_eq!(source.line(4), None);
+    }
+
+    #[test]
+    fn columns_of_a_long_line_are_those_that_counting_gives() {
+        let text = format!("\u{feff}{}\n{}", "aä測😀".repeat(2_000), "😀b".repeat(3_000));
+        let source = Source::new("a", text.as_str());
+        let (mut line, mut column) = (1, 1);
+        for (offset, character) in text.char_indices() {
+            let offset = u32::try_from(offset).unwrap();
+            assert_eq!(source.position(offset), Position { line, column }, "{offset}");
+            match character {
+                '\u{feff}' => {}
+                '\n' => (line, column) = (line + 1, 1),
+                _ => column += 1,
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::language::source::{Position, Source};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 without errors, 1 with errors, 2 for a wrong command line.")]
 pub(super) struct Arguments {
-    /// Files, or folders that are searched for *.xml
+    /// Files, folders that are searched for *.xml, or - for standard input
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
 

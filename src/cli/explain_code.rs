@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Status, complain};
-use crate::language::diagnostic::{Code, Severity};
+use super::{Status, complain, render};
+use crate::language::diagnostic::Code;
 use crate::language::schema::did_you_mean;
 
 /// Prints the page of a code; an unknown code is a wrong use.
@@ -14,15 +14,11 @@ pub(super) fn run(name: &str, out: &mut dyn Write) -> io::Result<Status> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "the codes are listed in docs/definition-reference.md".to_owned(),
         };
-        complain(&format!("`{name}` is no diagnostic code; {hint}"));
+        complain(&format!("`{}` is no diagnostic code; {hint}", render::printable(name)));
         return Ok(Status::Misuse);
     };
     let entry = code.entry();
-    let severity = match entry.severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
+    let severity = render::severity_name(entry.severity);
     writeln!(out, "{severity}[{}]: {}\n\n{}", entry.name, entry.title, entry.explanation)?;
     for (heading, example) in [("Wrong", entry.bad), ("Right", entry.good)] {
         if !example.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::language::diagnostic::{Code, Diagnostic};
@@ -10,7 +10,7 @@ use crate::language::load::{self, Refused};
 use crate::language::source::{Source, Span};
 use crate::language::xml;
 
-/// How deep folders are walked; deeper ones are a loop or no place for definitions.
+/// How deep folders are walked; deeper ones are no place for definitions.
 const MAX_FOLDER_DEPTH: usize = 32;
 
 /// The files that a command line means.
@@ -20,9 +20,12 @@ pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
     /// How many files of folders were left out, since their names do not end in `.xml`.
     pub(super) skipped: usize,
-    /// Folders that could not be listed, and why.
+    /// Folders that could not be listed and files that are none, and why.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
 }
+
+/// What stands for standard input on a command line.
+const STANDARD_INPUT: &str = "-";
 
 /// Takes files as they are and walks folders for `*.xml`; hidden files and folders are left out.
 pub(super) fn find(paths: &[PathBuf]) -> Found {
@@ -37,8 +40,8 @@ pub(super) fn find(paths: &[PathBuf]) -> Found {
     found
 }
 
-/// `around` holds the real paths of the folders that the walk is in, so that a link back to one of them ends it.
-fn walk(folder: &Path, depth: usize, around: &mut BTreeSet<PathBuf>, found: &mut Found) {
+/// `known` holds the real paths of the folders walked so far: a link to one of them adds nothing, and loops end.
+fn walk(folder: &Path, depth: usize, known: &mut BTreeSet<PathBuf>, found: &mut Found) {
     let listed = fs::canonicalize(folder).and_then(|real| Ok((real, fs::read_dir(folder)?)));
     let (real, entries) = match listed {
         Ok(listed) => listed,
@@ -47,7 +50,12 @@ fn walk(folder: &Path, depth: usize, around: &mut BTreeSet<PathBuf>, found: &mut
             return;
         }
     };
-    if depth == 0 || !around.insert(real.clone()) {
+    if !known.insert(real) {
+        return;
+    }
+    if depth == 0 {
+        let why = format!("folders are nested more than {MAX_FOLDER_DEPTH} deep");
+        found.unreadable.push((folder.to_owned(), io::Error::other(why)));
         return;
     }
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -58,40 +66,53 @@ fn walk(folder: &Path, depth: usize, around: &mut BTreeSet<PathBuf>, found: &mut
             continue;
         }
         if path.is_dir() {
-            walk(&path, depth - 1, around, found);
-        } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
-            found.files.push(path);
-        } else {
+            walk(&path, depth - 1, known, found);
+        } else if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
             found.skipped += 1;
+        } else if fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
+            // Reading a pipe that nobody writes to would wait for ever.
+            found.unreadable.push((path, io::Error::other("it is a pipe, a socket or a device")));
+        } else {
+            found.files.push(path);
         }
     }
-    around.remove(&real);
 }
 
-/// Reads a file as a source.
+/// Reads a file as a source; `-` is standard input.
 ///
 /// # Errors
 ///
 /// If it cannot be read, is too large or not UTF-8.
 pub(super) fn read(path: &Path) -> Result<Source, Box<Refused>> {
-    let name = path.to_string_lossy();
-    let limit = u64::try_from(xml::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    // A pipe or device has no size beforehand, and a file may grow while it is read: the limit holds for what comes.
-    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
-        Ok(_) => load::decode(&name, bytes),
+    if path == Path::new(STANDARD_INPUT) {
+        return match bytes(io::stdin().lock()) {
+            Ok(bytes) => load::decode("<stdin>", bytes),
+            Err(error) => Err(unreadable(Path::new("<stdin>"), &error)),
+        };
+    }
+    match File::open(path).and_then(bytes) {
+        Ok(bytes) => load::decode(&path.to_string_lossy(), bytes),
         Err(error) => Err(unreadable(path, &error)),
     }
 }
 
+/// All bytes up to one more than a file may have: a pipe has no size beforehand, and a file may grow while it is read.
+fn bytes(file: impl Read) -> io::Result<Vec<u8>> {
+    let limit = u64::try_from(xml::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The problem with a file or folder that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Box<Refused> {
+    let what = if path.is_dir() { "folder" } else { "file" };
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     };
-    let message = format!("cannot read the file: {reason}");
+    let message = format!("cannot read the {what}: {reason}");
     Refused::without_text(
         &path.to_string_lossy(),
         Diagnostic::new(Code::Unreadable, Span::default(), message),
@@ -112,11 +133,30 @@ mod tests {
             fs::write(at(name), "").unwrap();
         }
         #[cfg(unix)]
-        std::os::unix::fs::symlink(folder.path(), at("b/loop")).unwrap();
+        for link in ["b/loop", "b/once-more"] {
+            std::os::unix::fs::symlink(folder.path(), at(link)).unwrap();
+        }
         let found = find(&[folder.path().to_owned(), at("z.txt")]);
         let names: Vec<_> =
             found.files.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
         assert_eq!(names, ["a.xml", "b/1.xml", "b/c/2.XML", "z.txt"].map(Path::new));
         assert_eq!((found.skipped, found.unreadable.len()), (1, 0));
+    }
+    #[test]
+    fn what_a_walk_cannot_take_is_named_and_not_left_out_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join(["d"; MAX_FOLDER_DEPTH].join("/"));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("a.xml"), "").unwrap();
+        #[cfg(unix)]
+        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("s.xml")).unwrap();
+        let found = find(&[folder.path().to_owned()]);
+        let reasons: Vec<_> = found.unreadable.iter().map(|(_, error)| error.to_string()).collect();
+        let expected = ["folders are nested more than 32 deep", "it is a pipe, a socket or a device"];
+        assert_eq!(reasons, expected.get(..reasons.len()).unwrap_or_default());
+        assert_eq!(reasons.len(), if cfg!(unix) { 2 } else { 1 });
+        assert_eq!(found.files, [] as [PathBuf; 0]);
+        #[cfg(unix)]
+        drop(socket);
     }
 }

@@ -44,25 +44,36 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Makes a problem with the severity of its code.
+    /// Makes a problem with the severity of its code; a text of more than [`MAX_CHARACTERS`] is cut, here and below.
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let severity = code.severity();
-        Self { code, severity, message: message.into(), span, related: Vec::new(), help: None }
+        Self { code, severity, message: cut(message.into()), span, related: Vec::new(), help: None }
     }
 
     /// Adds what the author can do.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(cut(help.into()));
         self
     }
 
     /// Adds a second place.
     #[must_use]
     pub fn with_related(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.related.push(Related { span, message: message.into() });
+        self.related.push(Related { span, message: cut(message.into()) });
         self
     }
+}
+
+/// How long a text about a problem may be: what a file says of itself must not fill a log.
+pub const MAX_CHARACTERS: usize = 2_000;
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARACTERS) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 /// Something that the definition has and this runtime accepts without running it; a line of the portability report.

@@ -32,6 +32,9 @@ pub const MAX_ELEMENTS: usize = 1_000_000;
 /// How many attributes one tag may have.
 pub const MAX_ATTRIBUTES: usize = 64;
 
+/// How many bytes a name may have, prefix included.
+pub const MAX_NAME_BYTES: usize = 1_000;
+
 /// "No such entry" in the links between the lists.
 const NONE: u32 = u32::MAX;
 

@@ -67,7 +67,7 @@ codes! {
         "<Protocol><Name>a&#160;b</Name></Protocol>";
     TooLarge, "P1004", Error,
         "the file is beyond a limit",
-        "A file may have 64 MiB and 1,000,000 elements, nested up to 256 deep, with up to 64 attributes in one tag. The limits keep a broken or hostile file from using up memory.",
+        "A file may have 64 MiB and 1,000,000 elements, nested up to 256 deep, with up to 64 attributes in one tag and names of up to 1,000 bytes. The limits keep a broken or hostile file from using up memory.",
         "",
         "";
     NotUtf8, "P1005", Error,

@@ -77,9 +77,11 @@ fn option_fault(choices: &'static [Choice], text: &str) -> Option<Fault> {
         }
         let name = part.split([':', '=']).next().unwrap_or(part).trim();
         let known = choices.iter().map(|choice| choice.name.trim_end_matches([':', '=']));
-        let meant = known
-            .clone()
-            .find(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) == 1);
+        // One slip is one character, so at most four bytes; a long word is not worth comparing.
+        let meant = known.clone().find(|known| {
+            name.len().abs_diff(known.len()) <= 4
+                && strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) == 1
+        });
         if let Some(meant) = meant {
             let help = Some(format!("did you mean `{meant}`?"));
             return Some(Fault { expected: "an option".to_owned(), part: at..at + part.len(), help });

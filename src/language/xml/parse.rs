@@ -436,9 +436,8 @@ impl Builder<'_> {
             };
             return Ok(Name { span, prefix: 0, namespace });
         };
-        let Ok(length) = u16::try_from(prefix.len() + 1) else {
-            return Err(malformed(span, "the prefix of a name is longer than 65,534 bytes").into());
-        };
+        // Fits: the name is no longer than `MAX_NAME_BYTES`.
+        let length = u16::try_from(prefix.len() + 1).unwrap_or(u16::MAX);
         if prefix.is_empty() || !tag::is_name(local) || local.contains(':') {
             return Err(malformed(span, format!("`{name}` is not a name with a prefix")).into());
         }

@@ -3,7 +3,7 @@
 use crate::language::diagnostic::{Code, Diagnostic};
 use crate::language::source::Span;
 
-use super::{MAX_ATTRIBUTES, decode};
+use super::{MAX_ATTRIBUTES, MAX_NAME_BYTES, decode};
 
 /// An attribute as it stands in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Scanner<'_> {
     fn name(&mut self) -> Result<Span, Fatal> {
         let name = self.take_name();
         if is_name(self.slice(name)) {
-            return Ok(name);
+            return self.short(name);
         }
         self.at = name.start as usize;
         let (_, found) = self.here();
@@ -122,6 +122,15 @@ impl Scanner<'_> {
         Err(malformed(Span::new(self.start, self.start + 1), message)
             .with_help("write `&lt;` for a literal `<`, or put the text into `<![CDATA[...]]>`")
             .into())
+    }
+
+    /// Refuses a name that would fill every message about it.
+    fn short(&self, name: Span) -> Result<Span, Fatal> {
+        if self.slice(name).len() <= MAX_NAME_BYTES {
+            return Ok(name);
+        }
+        let message = format!("a name has more than {MAX_NAME_BYTES} bytes");
+        Err(Box::new(Diagnostic::new(Code::TooLarge, name, message)))
     }
 
     fn slash(&mut self, name: Span) -> Result<Span, Fatal> {
@@ -143,6 +152,7 @@ impl Scanner<'_> {
                 format!("expected an attribute or `>` in the tag `<{}`, found {found}", self.slice(tag));
             return Err(malformed(span, message).into());
         }
+        let name = self.short(name)?;
         self.skip_blanks();
         if self.peek() != Some(b'=') {
             let word = self.slice(name);

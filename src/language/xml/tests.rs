@@ -230,6 +230,11 @@ fn limits_end_the_reading_with_their_own_code() {
     assert_eq!(read(&edge).len(), MAX_DEPTH);
     let wide: String = (0..=MAX_ATTRIBUTES).map(|number| format!(" a{number}=\"\"")).collect();
     check(&format!("<A{wide}/>"), Code::TooLarge, "a64", "a tag has more than 64 attributes", &[]);
+    let long = "n".repeat(MAX_NAME_BYTES + 1);
+    for text in [format!("<{long}/>"), format!("<A {long}=\"\"/>")] {
+        check(&text, Code::TooLarge, &long, "a name has more than 1000 bytes", &[]);
+    }
+    assert_eq!(read(&format!("<{}/>", "n".repeat(MAX_NAME_BYTES))).len(), 1);
     let many = format!("<A>{}</A>", "<b/>".repeat(MAX_ELEMENTS));
     check(&many, Code::TooLarge, "b", "the file has more than 1000000 elements", &[]);
 }

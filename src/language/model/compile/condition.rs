@@ -119,6 +119,10 @@ fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, Wrong> {
         let (token, length) = token(rest, at, operand_next)?;
         tokens.push((token, at..at + length));
         at += length;
+        // So many words hold too many operators or a mistake before them, and that is what `parse` says.
+        if tokens.len() > 4 * MAX_OPERATORS {
+            break;
+        }
     }
     Ok(tokens)
 }

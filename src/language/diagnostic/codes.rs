@@ -72,7 +72,7 @@ codes! {
         "";
     NotUtf8, "P1005", Error,
         "the file is not UTF-8",
-        "Definitions are read as UTF-8, with or without a byte order mark. Save the file in that encoding.",
+        "Definitions are read as UTF-8, with or without a byte order mark. Save the file in that encoding. Where only the declaration names another one, it is a warning.",
         "",
         "";
     Unreadable, "P1006", Error,

@@ -1,5 +1,8 @@
 //! Drives the XML reader over a text and builds the document; the rules inside a tag are in `tag`.
 
+mod declaration;
+mod namespace;
+
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 use quick_xml::events::Event;
@@ -9,10 +12,8 @@ use crate::language::source::{Source, Span};
 
 use super::decode::{self, Mode};
 use super::tag::{self, Fatal, RawAttribute, malformed};
-use super::{
-    AttributeNode, Declaration, Document, MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, NONE, Name, Namespace, Node,
-    TextNode,
-};
+use super::{AttributeNode, Document, MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, NONE, Namespace, Node, TextNode};
+use namespace::{Binding, Part, is_declaration};
 
 /// Reads a text into a document; the document has no root if the text is not well-formed.
 ///
@@ -41,20 +42,10 @@ pub fn parse(source: &Source) -> (Document, Vec<Diagnostic>) {
     (builder.document, builder.problems)
 }
 
-/// How many prefixes that are not declared are reported.
-const MAX_PREFIX_PROBLEMS: usize = 20;
-
 /// An element whose end tag has not come.
 struct Open {
     index: u32,
     bindings: usize,
-}
-
-/// A prefix and its namespace while the element that declares it is open.
-struct Binding {
-    // Empty for the default namespace.
-    prefix: Span,
-    namespace: Namespace,
 }
 
 struct Builder<'t> {
@@ -105,7 +96,15 @@ impl Builder<'_> {
                 Ok(Event::Text(_)) => self.text(start, end)?,
                 Ok(Event::GeneralRef(name)) => self.reference(&name, start, end)?,
                 Ok(Event::CData(_)) => self.cdata(start, end)?,
-                Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_)) => {}
+                Ok(Event::Comment(_)) => self.comment(start, end)?,
+                Ok(Event::Decl(declaration)) => {
+                    let place = Span::new(start, end);
+                    if start != base {
+                        return Err(declaration::late(place));
+                    }
+                    self.problems.extend(declaration::check(&declaration, text, place)?);
+                }
+                Ok(Event::PI(_)) => {}
                 Ok(Event::DocType(_)) => return Err(doctype(start, end)),
                 Ok(Event::Eof) => return self.finish(),
                 Err(error) => {
@@ -218,8 +217,26 @@ impl Builder<'_> {
         self.document.nodes.get(self.open.last()?.index as usize)
     }
 
+    fn comment(&self, start: usize, end: usize) -> Result<(), Fatal> {
+        let (open, close) = ("<!--".len(), "-->".len());
+        let inside = self.text.get(start + open..end.saturating_sub(close)).unwrap_or_default();
+        // `<!--a--->` ends in three, of which the first belongs to the comment.
+        let at = inside.find("--").or(inside.ends_with('-').then(|| inside.len() - 1));
+        at.map_or(Ok(()), |at| {
+            let place = Span::new(start + open + at, start + open + at + 2);
+            let help = "write something else, such as `==`; comments cannot stand in one another";
+            Err(malformed(place, "`--` is not allowed inside a comment").with_help(help).into())
+        })
+    }
+
     fn text(&mut self, start: usize, end: usize) -> Result<(), Fatal> {
         let text = self.slice(Span::new(start, end));
+        if let Some(at) = text.find("]]>") {
+            let place = Span::new(start + at, start + at + 3);
+            return Err(malformed(place, "`]]>` ends no CDATA section")
+                .with_help("write `<![CDATA[` where it begins, or `]]&gt;` for the text itself")
+                .into());
+        }
         if self.open.is_empty() {
             return match text.find(|found: char| !found.is_whitespace() && found != '\u{feff}') {
                 None => Ok(()),
@@ -404,94 +421,6 @@ impl Builder<'_> {
             Ok(name) => malformed(name, format!("the tag `<{}` is not closed", self.slice(name))).into(),
         }
     }
-
-    /// Notes the `xmlns` attributes of a tag.
-    fn declare(&mut self, raw: &[RawAttribute]) {
-        for attribute in raw {
-            let name = self.slice(attribute.name);
-            if !is_declaration(name) {
-                continue;
-            }
-            let prefix = match name.split_once(':') {
-                Some((xmlns, _)) => {
-                    Span { start: attribute.name.start + offset(xmlns.len()) + 1, ..attribute.name }
-                }
-                None => Span { start: attribute.name.end, end: attribute.name.end },
-            };
-            let uri = decode::decode(self.slice(attribute.value), Mode::Attribute).into_owned();
-            let namespace = Namespace::of(&uri);
-            let span = Span { start: attribute.name.start, end: attribute.value.end + 1 };
-            self.bindings.push(Binding { prefix, namespace });
-            self.document.declarations.push(Declaration { uri, namespace, adopted: false, span });
-        }
-    }
-
-    /// Whose name it is; without a prefix an attribute has no namespace, an element the default one.
-    fn resolve(&mut self, span: Span, plain: Namespace, part: Part) -> Result<Name, Fatal> {
-        let name = self.slice(span);
-        let Some((prefix, local)) = name.split_once(':') else {
-            let namespace = match part {
-                Part::Attribute => plain,
-                Part::Element => self.binding("").unwrap_or(plain),
-            };
-            return Ok(Name { span, prefix: 0, namespace });
-        };
-        // Fits: the name is no longer than `MAX_NAME_BYTES`.
-        let length = u16::try_from(prefix.len() + 1).unwrap_or(u16::MAX);
-        if prefix.is_empty() || !tag::is_name(local) || local.contains(':') {
-            return Err(malformed(span, format!("`{name}` is not a name with a prefix")).into());
-        }
-        let namespace = match self.binding(prefix) {
-            Some(namespace) => namespace,
-            None if prefix == "xml" => Namespace::Standard,
-            None => {
-                let problem = undeclared(prefix, Span { end: span.start + u32::from(length) - 1, ..span });
-                // One report for each prefix, not for each use of it; a text with many of them is no definition.
-                if self.problems.len() < MAX_PREFIX_PROBLEMS
-                    && !self.problems.iter().any(|known| known.message == problem.message)
-                {
-                    self.problems.push(problem);
-                }
-                Namespace::Undeclared
-            }
-        };
-        Ok(Name { span, prefix: length, namespace })
-    }
-
-    /// Takes the foreign namespace of a root called `Protocol` as the original's: names are what counts.
-    fn adopt(&mut self, name: &mut Name) {
-        if self.document.local(name) != "Protocol" {
-            return;
-        }
-        let length = usize::from(name.prefix).saturating_sub(1);
-        let full = self.text.get(name.span.start as usize..).unwrap_or_default();
-        let prefix = full.get(..length).unwrap_or_default();
-        let text = self.text;
-        let slice = |span: Span| text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        for (binding, declaration) in self.bindings.iter_mut().zip(&mut self.document.declarations) {
-            if slice(binding.prefix) == prefix {
-                binding.namespace = Namespace::Original;
-                declaration.namespace = Namespace::Original;
-                declaration.adopted = true;
-                name.namespace = Namespace::Original;
-            }
-        }
-    }
-
-    fn binding(&self, prefix: &str) -> Option<Namespace> {
-        let bound = self.bindings.iter().rev().find(|binding| self.slice(binding.prefix) == prefix);
-        bound.map(|binding| binding.namespace)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Part {
-    Element,
-    Attribute,
-}
-
-fn is_declaration(name: &str) -> bool {
-    name.strip_prefix("xmlns").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 fn doctype(start: usize, end: usize) -> Fatal {
@@ -500,18 +429,13 @@ fn doctype(start: usize, end: usize) -> Fatal {
         .into()
 }
 
-fn undeclared(prefix: &str, span: Span) -> Diagnostic {
-    let problem =
-        Diagnostic::new(Code::UndeclaredPrefix, span, format!("the prefix `{prefix}` is not declared"));
-    match prefix {
-        "bs" => problem.with_help(format!("add `xmlns:bs=\"{}\"` to `<Protocol>`", super::OUR_NAMESPACE)),
-        _ => problem.with_help(format!("add `xmlns:{prefix}=\"...\"` to `<Protocol>`, or remove the prefix")),
-    }
-}
-
-/// The first control character that XML forbids, with its place.
+/// The first character that XML forbids, with its place.
 fn forbidden_character(text: &str) -> Option<(usize, char)> {
-    let suspicious = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    let at = text.as_bytes().iter().position(suspicious)?;
-    Some((at, text.get(at..)?.chars().next()?))
+    // Those beyond ASCII are two, U+FFFE and U+FFFF, whose first byte is this one.
+    let suspicious = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0xef;
+    let mut places = text.bytes().enumerate().filter(|(_, byte)| suspicious(*byte)).map(|(at, _)| at);
+    places.find_map(|at| {
+        let character = text.get(at..)?.chars().next()?;
+        (!decode::is_allowed(character)).then_some((at, character))
+    })
 }

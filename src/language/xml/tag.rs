@@ -16,10 +16,25 @@ pub(super) struct RawAttribute {
 /// A problem that ends the reading of the file; boxed, since it is rare and large.
 pub(super) type Fatal = Box<Diagnostic>;
 
-/// Whether a name is one: the ASCII part of XML 1.0 section 2.3, and everything beyond ASCII.
+/// Whether a name is one by XML 1.0, section 2.3.
 pub(super) fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes.next().is_some_and(is_name_start) && bytes.all(is_name_byte)
+    bytes.next().is_some_and(is_name_start) && bytes.all(is_name_byte) && stranger(name).is_none()
+}
+
+/// The first character of a name that cannot stand where it does, with its place; those of ASCII are known to be good.
+fn stranger(name: &str) -> Option<(usize, char)> {
+    if name.is_ascii() {
+        return None;
+    }
+    name.char_indices().find(|(at, character)| {
+        let start = matches!(character,
+            '\0'..='\x7f' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}'
+            | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}' | '\u{2070}'..='\u{218f}' | '\u{2c00}'..='\u{2fef}'
+            | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}');
+        let inside = matches!(character, '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}');
+        !(start || (inside && *at > 0))
+    })
 }
 
 fn is_name_start(byte: u8) -> bool {
@@ -113,6 +128,7 @@ impl Scanner<'_> {
 
     fn name(&mut self) -> Result<Span, Fatal> {
         let name = self.take_name();
+        self.characters(name)?;
         if is_name(self.slice(name)) {
             return self.short(name);
         }
@@ -122,6 +138,14 @@ impl Scanner<'_> {
         Err(malformed(Span::new(self.start, self.start + 1), message)
             .with_help("write `&lt;` for a literal `<`, or put the text into `<![CDATA[...]]>`")
             .into())
+    }
+
+    /// Refuses a character beyond ASCII that no name has, such as a blank that does not look like one.
+    fn characters(&self, name: Span) -> Result<(), Fatal> {
+        let Some((at, character)) = stranger(self.slice(name)) else { return Ok(()) };
+        let start = name.start as usize + at;
+        let message = format!("{} cannot be part of a name", quoted(character));
+        Err(malformed(Span::new(start, start + character.len_utf8()), message).into())
     }
 
     /// Refuses a name that would fill every message about it.
@@ -145,6 +169,7 @@ impl Scanner<'_> {
 
     fn attribute(&mut self, tag: Span) -> Result<RawAttribute, Fatal> {
         let name = self.take_name();
+        self.characters(name)?;
         if !is_name(self.slice(name)) {
             self.at = name.start as usize;
             let (span, found) = self.here();
@@ -306,6 +331,12 @@ pub(super) fn quoted(character: char) -> String {
         ' ' | '\t' => "a blank".to_owned(),
         '`' => "a backtick".to_owned(),
         control if control.is_control() => format!("the control character U+{:04X}", u32::from(control)),
+        unseen
+            if unseen.is_whitespace()
+                || matches!(unseen, '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{200b}') =>
+        {
+            format!("the character U+{:04X}", u32::from(unseen))
+        }
         other => format!("`{other}`"),
     }
 }

@@ -87,7 +87,7 @@ fn byte_order_marks_line_ends_and_comments_do_no_harm() {
         "\u{feff}<P/>",
         "\u{feff}\u{feff}<P></P>",
         "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\" ?>\r\n<P>\r\n</P>\r\n",
-        " \n<P a=\"\"/>\n<!-- end -- of it -->\n",
+        " \n<P a=\"\"/>\n<!-- end - of it -->\n<!---->",
         "<P\n\ta='x\"y'\n/>",
         "<P ></P >",
         "<P><![CDATA[</P>]]></P>",
@@ -213,6 +213,20 @@ fn references_instructions_and_control_characters_are_checked() {
     check("<A><!-- </A>", Malformed, "<!--", "the comment is not closed", &[]);
     check("<A><!-\u{feff}</A>", Malformed, "<!-", "the comment is not closed", &[]);
     check("<A><![CDATA[</A>", Malformed, "<![CDATA[", "the CDATA section is not closed", &[]);
+    for comment in ["<!-- a -- b -->", "<!-- a --->"] {
+        check(&format!("<A>{comment}</A>"), Malformed, "--", "`--` is not allowed inside a comment", &[]);
+    }
+    assert_eq!(read("<A><!--- a -->--&gt;</A>").root().unwrap().text().value, "-->");
+    check("<A>a]]></A>", Malformed, "]]>", "`]]>` ends no CDATA section", &[]);
+    check("<A>\u{fffe}</A>", Malformed, "\u{fffe}", "the character U+FFFE is not allowed in XML", &[]);
+    check(
+        "<A><B\u{a0}id=''/></A>",
+        Malformed,
+        "\u{a0}",
+        "the character U+00A0 cannot be part of a name",
+        &[],
+    );
+    check("<A b×=''/>", Malformed, "×", "`×` cannot be part of a name", &[]);
     check("<A><?x </A>", Malformed, "<?", "the instruction is not closed", &[]);
     check("<A><!x></A>", Malformed, "<!", "`<!` begins neither a comment nor a CDATA section", &[]);
     let doctype = "a document type declaration is not allowed";
@@ -220,6 +234,30 @@ fn references_instructions_and_control_characters_are_checked() {
     check("<!doctype A [\n<A/>", DoctypeRefused, "<!doctype A [", doctype, &[]);
     let bomb = "<!DOCTYPE a [<!ENTITY b \"bb\"><!ENTITY c \"&b;&b;\">]>";
     check(&format!("{bomb}<a>&c;</a>"), DoctypeRefused, bomb, doctype, &[]);
+}
+
+#[test]
+fn the_declaration_stands_first_and_names_the_encoding_in_use() {
+    let late = "the XML declaration does not stand at the start of the file";
+    let declaration = "<?xml version=\"1.0\"?>";
+    check(&format!("\n{declaration}<A/>"), Code::Malformed, declaration, late, &[]);
+    check(&format!("<A>{declaration}</A>"), Code::Malformed, declaration, late, &[]);
+    check("<?xml?><A/>", Code::Malformed, "<?xml?>", "the XML declaration has no version", &[]);
+    for (encoding, text, warned) in [
+        ("utf-8", "ä", false),
+        ("UTF-8", "ä", false),
+        ("utf-16", "a", false),
+        ("ISO-8859-1", "a", false),
+        ("ISO-8859-1", "ä", true),
+        ("utf-16", "ä", true),
+    ] {
+        let text = format!("\u{feff}<?xml version='1.0' encoding='{encoding}'?><A>{text}</A>");
+        let (document, problems) = parse(&Source::new("a.xml", text));
+        let codes: Vec<_> = problems.iter().map(|problem| (problem.code, problem.severity)).collect();
+        let expected: &[_] = if warned { &[(Code::NotUtf8, Severity::Warning)] } else { &[] };
+        assert_eq!(codes, expected, "{encoding}");
+        assert!(document.root().is_some(), "{encoding}");
+    }
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn header(scope: &mut Scope, field: &Field<'_>, purpose: Purpose, user: User) ->
         return None;
     }
     let value = match source(scope, field, user)? {
-        Source::Literal(text) => Source::Literal(unfold(scope, &text, field, &lower, user)),
+        Source::Literal(text) => Source::Literal(unfold(scope, &text, field, &key.value, user)),
         Source::Param(param) => Source::Param(param),
     };
     let known = match &value {
@@ -298,7 +298,7 @@ fn header(scope: &mut Scope, field: &Field<'_>, purpose: Purpose, user: User) ->
         Source::Param(param) => scope.fact(*param).and_then(|fact| fact.default.clone()),
     };
     if let Some(known) = known {
-        header_value(scope, &lower, &known.value, known.span, user);
+        header_value(scope, &key.value, &known.value, known.span, user);
     }
     let secret = match &value {
         Source::Param(param) => scope.secrets.contains(param),
@@ -309,14 +309,14 @@ fn header(scope: &mut Scope, field: &Field<'_>, purpose: Purpose, user: User) ->
 }
 
 /// A literal that is wrapped over lines of the file is one line, as wrapped text in XML is.
-fn unfold(scope: &mut Scope, text: &Arc<str>, field: &Field<'_>, lower: &str, user: User) -> Arc<str> {
+fn unfold(scope: &mut Scope, text: &Arc<str>, field: &Field<'_>, name: &str, user: User) -> Arc<str> {
     if !text.contains(['\n', '\r']) {
         return text.clone();
     }
     let mut diagnostic = Diagnostic::new(
         Code::HeaderLineBreak,
         field.text.as_ref().map_or(field.span, |text| text.span),
-        format!("the value of the header `{lower}` of {user} goes over more than one line"),
+        format!("the value of the header `{name}` of {user} goes over more than one line"),
     )
     .with_help("it is sent as one line with a blank at each break; write it so");
     diagnostic.severity = Severity::Warning;
@@ -326,14 +326,14 @@ fn unfold(scope: &mut Scope, text: &Arc<str>, field: &Field<'_>, lower: &str, us
 }
 
 /// What is known of a header's value before anything runs.
-fn header_value(scope: &mut Scope, lower: &str, value: &str, place: Span, user: User) {
+fn header_value(scope: &mut Scope, name: &str, value: &str, place: Span, user: User) {
     if value.chars().any(|c| c.is_control() && c != '\t') {
         scope.push(
             Diagnostic::new(
                 Code::HeaderLineBreak,
                 place,
                 format!(
-                    "a value of the header `{lower}` of {user} has a line break or another control character"
+                    "a value of the header `{name}` of {user} has a line break or another control character"
                 ),
             )
             .with_help(
@@ -341,7 +341,7 @@ fn header_value(scope: &mut Scope, lower: &str, value: &str, place: Span, user: 
             ),
         );
     }
-    if lower != "sec-websocket-extensions" {
+    if !name.eq_ignore_ascii_case("sec-websocket-extensions") {
         return;
     }
     for offer in value.split(',') {

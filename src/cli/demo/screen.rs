@@ -83,9 +83,7 @@ impl Screen {
     /// Draws the block if it is not what stands there; nothing without a terminal.
     pub(super) fn draw(&mut self, block: &[String]) -> io::Result<()> {
         let Some(live) = &mut self.live else { return Ok(()) };
-        // A line that wraps would be two, and the block could not be erased.
-        let width = usize::from(terminal::size()?.0.max(2)) - 1;
-        let block: Vec<String> = block.iter().map(|line| line.chars().take(width).collect()).collect();
+        let block = fitted(block, terminal::size()?);
         if live.drawn == block {
             return Ok(());
         }
@@ -116,6 +114,16 @@ impl Screen {
     }
 }
 
+/// As much of a block as a window of so many columns and rows shows without wrapping or scrolling.
+///
+/// A line that wraps would be two, and lines that have left the window could not be erased.
+fn fitted(block: &[String], (columns, rows): (u16, u16)) -> Vec<String> {
+    // A terminal that does not know its size says 0.
+    let known = |size: u16, usual: usize| if size == 0 { usual } else { usize::from(size) };
+    let (width, height) = (known(columns, 80).max(2) - 1, known(rows, 24).max(2) - 1);
+    block.iter().take(height).map(|line| line.chars().take(width).collect()).collect()
+}
+
 impl Live {
     /// Takes the block away; the cursor is where its first line was.
     fn erase(&self, out: &mut impl Write) -> io::Result<()> {
@@ -131,5 +139,24 @@ impl Live {
         }
         self.drawn = block;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_never_wraps_nor_leaves_the_window() {
+        let block: Vec<String> = ["one", "two", "three"].map(str::to_owned).to_vec();
+        for (size, shown) in [
+            ((80, 24), vec!["one", "two", "three"]),
+            ((0, 0), vec!["one", "two", "three"]),
+            ((4, 24), vec!["one", "two", "thr"]),
+            ((80, 3), vec!["one", "two"]),
+            ((1, 1), vec!["o"]),
+        ] {
+            assert_eq!(fitted(&block, size), shown, "{size:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::element::handle::{Handle, NewValue, SetError};
 use crate::element::status::ElementState;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
+use crate::language::schema;
 
 /// The parts of a path, percent-decoded.
 pub(super) struct Parts<T>(pub(super) T);
@@ -233,14 +234,8 @@ fn no_param(protocol: &Protocol, wanted: &str, uri: &Uri) -> Problem {
 
 /// `; did you mean ...?` for the nearest of some names, or nothing if none is near.
 fn did_you_mean<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let wanted = wanted.to_lowercase();
-    let distance = |name: &str| strsim::osa_distance(&wanted, &name.to_lowercase());
-    let near = 1 + wanted.chars().count() / 4;
-    let nearest = names.filter(|name| !name.is_empty()).map(|name| (distance(name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= near => format!("; did you mean `{name}`?"),
-        Some(_) | None => String::new(),
-    }
+    let meant = schema::did_you_mean(wanted, names);
+    meant.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
 /// Reads a JSON body: declared as such, whole, in time, and not too large.

@@ -10,6 +10,7 @@ use crate::element::spec::{ConnectionSpec, ParamSpec, Spec};
 use crate::language::model::Protocol;
 use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits, Reconnect, Tls};
 use crate::language::model::id::{PairId, ParamId, ParamIx};
+use crate::language::schema::did_you_mean;
 use crate::settings::{self, Given, ParamKey, Reference, Settings};
 use crate::value::{Secret, Value};
 
@@ -158,12 +159,9 @@ fn find(protocol: &Protocol, key: &ParamKey, problems: &mut Vec<String>) -> Opti
         problems.push(match key {
             ParamKey::Id(id) => format!("the definition has no parameter {id}"),
             ParamKey::Name(name) => {
-                let names = protocol.params.iter().map(|param| &param.name);
-                let near = names
-                    .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), known))
-                    .filter(|(likeness, _)| *likeness > 0.85)
-                    .max_by(|a, b| a.0.total_cmp(&b.0));
-                let hint = near.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+                let names = protocol.params.iter().map(|param| param.name.as_ref());
+                let near = did_you_mean(name, names);
+                let hint = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
                 format!("the definition has no parameter `{name}`{hint}")
             }
         });

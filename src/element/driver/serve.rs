@@ -90,7 +90,10 @@ impl Driver {
         if let Err(rejected) = done {
             let error = match rejected {
                 Rejected::NoRow(key) => SetError::NoRow(key.to_string()),
-                rejected => SetError::Unfit(rejected.to_string()),
+                rejected => SetError::Unfit(format!(
+                    "parameter {} does not take this value: {rejected}",
+                    self.engine.protocol().param(param).id
+                )),
             };
             let _ = reply.send(Err(error));
             return;

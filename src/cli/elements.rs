@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::api::wire::Element;
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, columns, json, printable};
+use crate::cli::remote::{Daemon, Failed, columns, json};
+use crate::cli::render::printable;
 use crate::transport::control::Control;
 
 /// What `elements` is given.

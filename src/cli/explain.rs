@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::remote::{Daemon, Failed, printable};
-use super::{Status, complain, render};
+use super::remote::{Daemon, Failed};
+use super::render::printable;
+use super::{Status, complain, files, render};
 use crate::api::wire::Explained;
 use crate::element::clock::Clock;
 use crate::element::explain;
@@ -16,7 +17,8 @@ use crate::engine::param::Origin;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
-use crate::language::{self, load};
+use crate::language::schema::did_you_mean;
+use crate::language::{diagnostic, load};
 use crate::transport::control::Control;
 use crate::value::Value;
 
@@ -52,7 +54,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     let path = Path::new(&arguments.subject);
-    if path.is_file() {
+    // What looks like a file is not asked for as an element, so that a slip in its name is told as one.
+    let is_path = path.components().count() > 1 || path.extension().is_some_and(|end| end == "xml");
+    if is_path || path.is_file() {
         return file(arguments, path);
     }
     if arguments.host.is_some() || arguments.port.is_some() || !arguments.sets.is_empty() {
@@ -88,23 +92,16 @@ async fn element(control: &Control, arguments: &Arguments, out: &mut impl Write)
 }
 
 fn file(arguments: &Arguments, path: &Path) -> io::Result<Status> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            complain(&format!("cannot read `{}`: {error}", path.display()));
-            return Ok(Status::Bad);
-        }
-    };
-    let (source, report) = match load::decode(&path.to_string_lossy(), bytes) {
+    let (source, report) = match files::read(path) {
         Ok(source) => {
-            let (protocol, report) = load(&source);
+            let (protocol, report) = load::whole(&source);
             if let Some(protocol) = protocol {
                 return explain_protocol(arguments, protocol);
             }
             (source, report)
         }
         Err(refused) => {
-            let mut report = language::diagnostic::Report::default();
+            let mut report = diagnostic::Report::default();
             report.push(refused.problem);
             (refused.source, report)
         }
@@ -123,7 +120,13 @@ fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Resul
             return Ok(Status::Misuse);
         };
         let Some(param) = find(&protocol, name) else {
-            complain(&format!("the definition has no parameter `{name}`"));
+            let names = protocol.params.iter().map(|param| param.name.as_ref());
+            let near = did_you_mean(name, names).map(|near| format!("; did you mean `{near}`?"));
+            complain(&format!(
+                "the definition has no parameter `{}`{}",
+                printable(name),
+                near.unwrap_or_default()
+            ));
             return Ok(Status::Bad);
         };
         if let Err(rejected) = engine.set(&mut ctx, param, None, Value::text(value), Origin::User) {

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::api::wire::{Param, Value};
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, bare, columns, json, printable, shown};
+use crate::cli::remote::{Daemon, Failed, bare, columns, json, shown};
+use crate::cli::render::printable;
 use crate::transport::control::Control;
 
 /// What `get` is given.

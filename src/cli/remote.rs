@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::api::wire::{Reading, Value};
+use crate::cli::render::printable;
 use crate::cli::{Status, complain};
 use crate::transport::control::{Control, ControlError};
 use crate::value::format_number;
@@ -109,19 +110,6 @@ pub(super) fn columns(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<
     Ok(())
 }
 
-/// A text without anything that a terminal would obey: control characters are written as escapes.
-pub(super) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
 /// A value in one line for people; what is shown for it is in brackets behind it.
 pub(super) fn shown(reading: &Reading) -> String {
     if reading.secret {
@@ -189,11 +177,6 @@ pub(super) mod tests {
 
     pub(in crate::cli) fn control(port: u16) -> Control {
         Control::new(&format!("http://127.0.0.1:{port}")).unwrap()
-    }
-
-    #[test]
-    fn what_a_terminal_would_obey_is_written_as_escapes() {
-        assert_eq!(printable("caf\u{e9} \u{1b}[31m\r\n\u{9b}1m"), "caf\u{e9} \\u{1b}[31m\\r\\n\\u{9b}1m");
     }
 
     #[test]

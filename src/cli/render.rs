@@ -130,9 +130,17 @@ fn excerpt<'a>(source: &'a Source, marks: &[Mark<'a>]) -> Snippet<'a, annotate_s
     Snippet::source(text).line_start(first as usize).path(printable(source.name())).annotations(annotations)
 }
 
-/// Text from a file or a path as it may go to a terminal: no control characters.
+/// A text without anything that a terminal would obey: control characters are written as escapes.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// A place in JSON: lines and columns from 1, columns in Unicode scalar values, end exclusive.
@@ -252,4 +260,14 @@ pub(super) fn print_places(source: &Source, report: &Report) -> std::io::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_as_escapes() {
+        assert_eq!(printable("caf\u{e9} \u{1b}[31m\r\n\u{9b}1m"), "caf\u{e9} \\u{1b}[31m\\r\\n\\u{9b}1m");
+    }
 }

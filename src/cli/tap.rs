@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::api::wire::{Payload, TapMessage, Value, WireEvent};
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, printable, until_interrupted};
+use crate::cli::remote::{Daemon, Failed, until_interrupted};
+use crate::cli::render::printable;
 use crate::transport::control::Control;
 
 /// How much of a message stands on its line.

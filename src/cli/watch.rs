@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use crate::api::wire::{Connection, Element, Link, Reading, StreamMessage, Value};
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, bare, printable, shown, until_interrupted};
+use crate::cli::remote::{Daemon, Failed, bare, shown, until_interrupted};
+use crate::cli::render::printable;
 use crate::transport::control::Control;
 
 /// What `watch` is given.

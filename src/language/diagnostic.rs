@@ -126,20 +126,6 @@ impl Report {
         self.not_run.sort_by_key(|entry| entry.span);
     }
 
-    /// Adds all of another report about the same file.
-    pub fn merge(&mut self, other: Report) {
-        self.diagnostics.extend(other.diagnostics);
-        for entry in other.not_run {
-            match self.not_run.iter_mut().find(|known| known.feature == entry.feature) {
-                Some(known) => {
-                    known.count += entry.count;
-                    known.span = known.span.min(entry.span);
-                }
-                None => self.not_run.push(entry),
-            }
-        }
-    }
-
     /// The problems; in file order after [`Report::finish`].
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use crate::api::wire::{Connection, Reading, StreamMessage};
-use crate::cli::remote::{printable, shown};
+use crate::cli::remote::shown;
+use crate::cli::render::printable;
 use crate::cli::watch::{Printer, last_trouble};
 
 /// The parameters in the block: id and label.

@@ -37,16 +37,17 @@ pub(super) fn fault(kind: Kind, text: &str) -> Option<Fault> {
             Some(_) => None,
             None => expected("a number"),
         },
-        Kind::Id(_) => match value::integer(text) {
+        Kind::Id(_) => match value::id(text) {
             Some(_) => None,
+            None if value::integer(text).is_some() => expected("a whole number up to 2147483647"),
             None => expected("a whole number"),
         },
-        Kind::Reference(item) => match value::integer(text) {
+        Kind::Reference(item) => match value::id(text) {
             Some(_) => None,
             None => expected(&format!("the id of {}", item.with_article())),
         },
         Kind::References(item, separator) => value::options(text, separator)
-            .find(|(_, part)| value::integer(part).is_none())
+            .find(|(_, part)| value::id(part).is_none())
             .map(|(at, part)| Fault {
                 expected: format!("ids of {}s, separated by `{separator}`,", item.name()),
                 part: at..at + part.len(),

@@ -18,6 +18,11 @@ pub fn integer(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
+/// Reads the id of an item: a whole number of 32 bits, blanks around it allowed.
+pub fn id(text: &str) -> Option<i32> {
+    text.trim().parse().ok()
+}
+
 /// Reads a finite number with or without a decimal point, blanks around it allowed.
 pub fn decimal(text: &str) -> Option<f64> {
     let text = text.trim();
@@ -56,6 +61,7 @@ mod tests {
         assert_eq!(flag("1"), None);
         assert_eq!(integer(" -12 "), Some(-12));
         assert_eq!([integer("+1"), integer("1.0"), integer(""), integer("99999999999999999999")], [None; 4]);
+        assert_eq!([id(" -1 "), id("2147483647"), id("2147483648")], [Some(-1), Some(i32::MAX), None]);
         assert_eq!(decimal(" -1.5e3 "), Some(-1500.0));
         assert_eq!([decimal("inf"), decimal("NaN"), decimal("1,5"), decimal("1e999")], [None; 4]);
     }

@@ -203,10 +203,8 @@ impl Writer {
                 )),
             ),
             Kind::Decimal => ("Decimal".to_owned(), or_nothing("<xs:restriction base=\"xs:double\"/>")),
-            Kind::Id(_) => ("Id".to_owned(), "<xs:restriction base=\"xs:integer\"/>".to_owned()),
-            Kind::Reference(_) => {
-                ("Reference".to_owned(), or_nothing("<xs:restriction base=\"xs:integer\"/>"))
-            }
+            Kind::Id(_) => ("Id".to_owned(), "<xs:restriction base=\"xs:int\"/>".to_owned()),
+            Kind::Reference(_) => ("Reference".to_owned(), or_nothing("<xs:restriction base=\"xs:int\"/>")),
             Kind::References(_, separator) => (
                 format!("References.{}", u32::from(separator)),
                 format!(

@@ -278,7 +278,16 @@ fn item(scope: &mut Scope, on: TriggerOn, id: Id, user: User) -> Option<Item> {
 
 /// `Time case="..." value="..." id="..." nr="true"`: a comparison beside the condition.
 fn guard(scope: &mut Scope, written: &written::Trigger<'_>, user: User) -> Option<Condition> {
-    let value = written.guard.get("value")?;
+    let Some(value) = written.guard.get("value") else {
+        for name in ["case", "id", "nr"] {
+            if let Some(text) = written.guard.get(name) {
+                let message = format!("`{name}` of {user} has no `value` beside it, so nothing is compared");
+                let help = "add `value`, or leave it out; until then it fires for every value";
+                scope.push(Diagnostic::new(Code::MissingPart, text.span, message).with_help(help));
+            }
+        }
+        return None;
+    };
     let on = written.on.as_ref().and_then(|text| TriggerOn::parse(&text.value));
     let own =
         written.on_id.as_ref().filter(|_| on == Some(TriggerOn::Parameter)).and_then(Text::parse::<i32>);
@@ -319,7 +328,12 @@ fn guard(scope: &mut Scope, written: &written::Trigger<'_>, user: User) -> Optio
         }
     };
     let right = if value::is_true(written.guard.get("nr")) {
-        let id = value.parse::<i32>()?;
+        let Some(id) = value.parse::<i32>() else {
+            let message = format!("the `value` of {user} is no id of a parameter: `{}`", short(&value.value));
+            let help = "with `nr=\"true\"` it is one; without it the value itself is compared";
+            scope.push(Diagnostic::new(Code::BadCondition, value.span, message).with_help(help));
+            return None;
+        };
         Expression::Param(scope.param_for(id, user, Use::Source)?)
     } else {
         value::number(Some(value))

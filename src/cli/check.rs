@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     strict: bool,
 
     /// Say what a diagnostic code means, with an example
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "strict"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "strict", "format"])]
     explain: Option<String>,
 }
 

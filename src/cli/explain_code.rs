@@ -18,7 +18,7 @@ pub(super) fn run(name: &str, out: &mut dyn Write) -> io::Result<Status> {
         return Ok(Status::Misuse);
     };
     let entry = code.entry();
-    let severity = render::severity_name(entry.severity);
+    let severity = entry.severity.name();
     writeln!(out, "{severity}[{}]: {}\n\n{}", entry.name, entry.title, entry.explanation)?;
     for (heading, example) in [("Wrong", entry.bad), ("Right", entry.good)] {
         if !example.is_empty() {

@@ -1,5 +1,7 @@
 //! Turns problems into text for people or JSON for programs; decides nothing about them.
 
+use std::borrow::Cow;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
@@ -127,7 +129,10 @@ fn excerpt<'a>(source: &'a Source, marks: &[Mark<'a>]) -> Snippet<'a, annotate_s
         let span = inside(mark.span.start)..inside(mark.span.end).max(inside(mark.span.start));
         mark.kind.span(span).label(mark.label.map(printable))
     });
-    Snippet::source(text).line_start(first as usize).path(printable(source.name())).annotations(annotations)
+    Snippet::source(without_commands(text))
+        .line_start(first as usize)
+        .path(printable(source.name()))
+        .annotations(annotations)
 }
 
 /// A text without anything that a terminal would obey: control characters are written as escapes.
@@ -141,6 +146,18 @@ pub fn printable(text: &str) -> String {
         }
     }
     safe
+}
+
+/// Source text without the control characters that XML allows and the layout lets through: a terminal may obey them.
+///
+/// What stands for one has as many bytes, so that places hold.
+fn without_commands(text: &str) -> Cow<'_, str> {
+    let is_command = |character: char| matches!(character, '\u{80}'..='\u{9f}');
+    if text.contains(is_command) {
+        Cow::Owned(text.replace(is_command, "\u{b7}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// A place in JSON: lines and columns from 1, columns in Unicode scalar values, end exclusive.
@@ -190,15 +207,6 @@ struct JsonNotRun<'a> {
     place: Place,
 }
 
-/// How a severity is written.
-pub fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
-}
-
 /// A problem as one line of JSON, without a line feed.
 ///
 /// # Errors
@@ -210,7 +218,7 @@ pub fn json(source: &Source, diagnostic: &Diagnostic) -> serde_json::Result<Stri
         kind: "diagnostic",
         file: source.name(),
         code: diagnostic.code.name(),
-        severity: severity_name(diagnostic.severity),
+        severity: diagnostic.severity.name(),
         message: &diagnostic.message,
         place: Place::of(source, diagnostic.span),
         help: diagnostic.help.as_deref(),
@@ -265,6 +273,19 @@ pub(super) fn print_places(source: &Source, report: &Report) -> std::io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::diagnostic::Code;
+
+    #[test]
+    fn no_control_character_of_a_file_reaches_a_terminal() {
+        let source = Source::new("a\u{9b}.xml", "<b x=\"ä\u{9b}31m\u{1b}[31m\u{7f}\"/>");
+        let diagnostic = Diagnostic::new(Code::UnknownAttribute, Span::new(3, 4), "a \u{9b} b \u{1b}")
+            .with_related(Span::new(10, 11), "c \u{9b}")
+            .with_help("d \u{9b}");
+        let shown = human(&source, &diagnostic, Style::Plain);
+        let found: Vec<char> = shown.chars().filter(|c| c.is_control() && *c != '\n').collect();
+        assert!(found.is_empty(), "{shown}");
+        assert!(shown.contains("  |    ^    - c"), "{shown}");
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_written_as_escapes() {

@@ -17,6 +17,17 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// A second place that belongs to a problem, such as "first defined here".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {

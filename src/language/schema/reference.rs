@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::enumerations::Enumeration;
 use super::{Attribute, Child, Choice, Count, Element, Kind, Owner, Run, elements};
-use crate::language::diagnostic::{Code, Severity};
+use crate::language::diagnostic::Code;
 
 /// The reference page; `settings` is the section about the settings file in Markdown, left out if empty.
 pub fn reference_page(settings: &str) -> String {
@@ -175,11 +175,7 @@ fn heading(table: &Enumeration) -> String {
 
 fn write_code(out: &mut String, code: Code) {
     let entry = code.entry();
-    let severity = match entry.severity {
-        Severity::Note => "note",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    };
+    let severity = entry.severity.name();
     let _ = write!(out, "\n### {}\n\n*{severity}*: {}\n\n{}\n", entry.name, entry.title, entry.explanation);
     let language = if code.is_of_settings() { "toml" } else { "xml" };
     for (title, example) in [("Wrong", entry.bad), ("Right", entry.good)] {

@@ -141,7 +141,7 @@ enumeration! {
         Make = "make", Yes, "On a command: build its message from its parameters.";
         Merge = "merge", No("aggregation and merge actions"), "On a parameter: puts the tables of several elements together.";
         Multiply = "multiply", Yes, "On a parameter: multiply it by a number, 1 unless given.";
-        Normalize = "normalize", Yes, "On a parameter: take its present value as its normal one.";
+        Normalize = "normalize", No("alarms"), "On a parameter: take its present value as its normal one.";
         Open = "open", Yes, "On the protocol: open a connection that was closed.";
         Pow = "pow", Yes, "On a parameter: raise it to a power, 1 unless given.";
         PriorityLock = "priority lock", Yes, "On the protocol: as `lock`, in front of those that wait.";
@@ -155,11 +155,11 @@ enumeration! {
         Reschedule = "reschedule", Yes, "On a timer: queue its groups now, or when the cycle under way has ended.";
         RestartTimer = "restart timer", Yes, "On a timer: take its queued groups away.";
         Reverse = "reverse", Yes, "On a parameter: turn its bytes round.";
-        RunActions = "run actions", Yes, "On a parameter: run the scripts that it triggers, and nothing else.";
+        RunActions = "run actions", No("scripts (QActions)"), "On a parameter: run the scripts that it triggers, and nothing else.";
         Save = "save", Yes, "On a parameter: write its value to the store now.";
         Set = "set", SNMP, "On a parameter: send its value to the device by SNMP.";
         SetAndGetWithWait = "set and get with wait", SNMP, "On a parameter: send by SNMP, wait and read back.";
-        SetInfo = "set info", Yes, "On a parameter: give it another scale and sequence.";
+        SetInfo = "set info", No("set info"), "On a parameter: give it another scale and sequence.";
         SetNext = "set next", Yes, "On a pair: wait before the next one.";
         SetWithWait = "set with wait", SNMP, "On a parameter: send by SNMP and wait.";
         Sleep = "sleep", Yes, "On the protocol: pause the queue, 5,000 ms unless given.";

@@ -40,6 +40,10 @@ pub(super) fn compile(
     let one = |session: &written::Session<'_>| {
         let purpose =
             if handshakes.contains(&session.id.value) { Purpose::Handshake } else { Purpose::Requests };
+        // What such a session says is checked all the same; the engine sends nothing of it yet.
+        if purpose == Purpose::Requests {
+            scope.report.not_run("HTTP sessions other than handshakes", session.span);
+        }
         one(scope, session, purpose)
     };
     written.iter().map(one).collect()

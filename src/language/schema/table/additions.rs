@@ -174,6 +174,7 @@ pub(super) static ROWS: Element = element(
     "Fills a table from a list in a JSON message: each part that the path finds is a row.",
 )
 .ours()
+.not_run("tables from JSON lists (bs:Rows)")
 .attributes(&[
     attribute("path", Kind::Text, "Which parts are rows, as an RFC 9535 path.").required(),
     attribute("table", PARAM, "The table.").required(),

@@ -247,6 +247,7 @@ pub(super) static QACTIONS: Element =
     element("QActions", Kind::Nothing, "The scripts.").children(&[many(&QACTION)]);
 static QACTION: Element =
     element("QAction", Kind::Text, "A script. Its body is text, best in a CDATA section, or a file.")
+        .not_run("scripts (QActions)")
         .attributes(&[
             attribute("id", Kind::Id(Item::QAction), ONE_ID).required(),
             attribute("name", Kind::Text, "What it is called in messages and logs."),

@@ -12,6 +12,7 @@ use crate::language::definition::param::{
     ArrayOptions, ColumnOption, Crc, Exception, Interprete, Other, Param,
 };
 use crate::language::definition::{Definition, Id, Text};
+use crate::language::schema::{self, Owner};
 use crate::language::xml::{Document, Element, Namespace};
 
 /// Takes a well-formed document apart; `None` if it has no root element.
@@ -67,8 +68,26 @@ fn items<'a, T>(
                 None => unreadable.push(name),
             }
         }
+        // Something that is nearly called like an item may be one that is referred to.
+        if section.children().any(|child| is_slip_of(child, &[name])) {
+            unreadable.push(name);
+        }
+    }
+    if root.children().take(MAX_SECTIONS).any(|child| !child.is(name) && is_slip_of(child, sections)) {
+        unreadable.push(name);
     }
     found
+}
+
+/// How many children of the root are looked at for misspelt sections; the language has fewer than a hundred.
+const MAX_SECTIONS: usize = 200;
+
+/// Whether an element has no name of the language and is called nearly like one of some; `schema` reports it.
+fn is_slip_of(element: Element<'_>, names: &[&str]) -> bool {
+    element.namespace() == Namespace::Original
+        && !names.contains(&element.name())
+        && schema::PROTOCOL.child(Owner::Original, element.name()).is_none()
+        && schema::did_you_mean(element.name(), names.iter().copied()).is_some()
 }
 
 fn id(element: Element<'_>) -> Option<Id> {

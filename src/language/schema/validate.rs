@@ -49,7 +49,7 @@ struct Walker<'r, 'd> {
     warnings: usize,
     errors: usize,
     // What was probably meant, by the element around and the name; looked for once each, since it is slow.
-    suggestions: HashMap<(*const Element, &'d str), Option<String>>,
+    suggestions: HashMap<(*const Element, &'d str), Option<(Owner, &'static str)>>,
 }
 
 impl<'d> Walker<'_, 'd> {
@@ -83,9 +83,13 @@ impl<'d> Walker<'_, 'd> {
         self.text(element, row, counted);
         let mut seen = Seen::default();
         for child in element.children() {
-            if let Some((index, entry)) = self.find_child(element, child, row) {
-                self.count(element, child, entry, seen.add(index));
-                self.element(child, entry.element, counted);
+            match self.find_child(element, child, row) {
+                Found::Known(index, entry) => {
+                    self.count(element, child, entry, seen.add(index));
+                    self.element(child, entry.element, counted);
+                }
+                Found::Misspelt(index) => seen.misspelt |= 1 << (index % 128),
+                Found::Nothing => {}
             }
         }
         for (index, entry) in row.children.iter().enumerate() {
@@ -110,6 +114,7 @@ impl<'d> Walker<'_, 'd> {
     }
 
     fn attributes(&mut self, element: xml::Element<'d>, row: &'static Element, counted: bool) {
+        let mut misspelt = Vec::new();
         for attribute in element.attributes() {
             let owner = match attribute.namespace() {
                 Namespace::Original => Owner::Original,
@@ -123,10 +128,11 @@ impl<'d> Walker<'_, 'd> {
             };
             match row.attribute(owner, attribute.name()) {
                 Some(known) => self.attribute(attribute, known, row, counted),
-                None => self.unknown_attribute(attribute, row),
+                None => misspelt.extend(self.unknown_attribute(attribute, row)),
             }
         }
-        for known in row.attributes.iter().filter(|known| known.required) {
+        // A slip in the name of what must be there is told once.
+        for known in row.attributes.iter().filter(|known| known.required && !misspelt.contains(&known.name)) {
             let given = element
                 .attributes()
                 .find(|attribute| owns(attribute.namespace(), known.owner) && attribute.name() == known.name);
@@ -229,40 +235,41 @@ impl<'d> Walker<'_, 'd> {
         }
     }
 
-    /// The row of the table for a child; what the table does not have is reported, and nothing in it is looked at.
+    /// What a child is; what the table does not have is reported, and nothing in it is looked at.
     fn find_child(
         &mut self,
         parent: xml::Element<'d>,
         child: xml::Element<'d>,
         row: &'static Element,
-    ) -> Option<(usize, &'static Child)> {
+    ) -> Found {
         let owner = match child.namespace() {
             Namespace::Original => Owner::Original,
             Namespace::Ours => Owner::Ours,
-            Namespace::Standard | Namespace::Undeclared => return None,
+            Namespace::Standard | Namespace::Undeclared => return Found::Nothing,
             Namespace::Foreign => {
                 let message = format!("`<{}>` is of another namespace and is ignored", child.full_name());
                 self.push(Diagnostic::new(Code::ForeignNamespace, child.name_span(), message));
-                return None;
+                return Found::Nothing;
             }
         };
         let name = child.name();
         let known = row.children.iter().enumerate();
         let mut known = known.filter(|(_, entry)| entry.element.owner == owner);
-        if let Some(found) = known.clone().find(|(_, entry)| entry.element.name == name) {
-            return Some(found);
+        if let Some((index, entry)) = known.clone().find(|(_, entry)| entry.element.name == name) {
+            return Found::Known(index, entry);
         }
-        if let Some(found) = known.find(|(_, entry)| entry.element.old_names.contains(&name)) {
-            let new = found.1.element.name;
+        if let Some((index, entry)) = known.find(|(_, entry)| entry.element.old_names.contains(&name)) {
+            let new = entry.element.name;
             let message = format!("`<{name}>` is an old or mistaken name of `<{new}>`");
             self.push(
                 Diagnostic::new(Code::Renamed, child.name_span(), message)
                     .with_help(format!("write `<{new}>`")),
             );
-            return Some(found);
+            return Found::Known(index, entry);
         }
-        self.unknown_element(parent, child, row, owner);
-        None
+        let meant = self.unknown_element(parent, child, row, owner);
+        let index = meant.and_then(|meant| row.children.iter().position(|entry| entry.element.name == meant));
+        index.map_or(Found::Nothing, Found::Misspelt)
     }
 
     fn unknown_element(
@@ -271,10 +278,11 @@ impl<'d> Walker<'_, 'd> {
         child: xml::Element<'d>,
         row: &'static Element,
         owner: Owner,
-    ) {
+    ) -> Option<&'static str> {
         if self.warnings > MAX_WARNINGS {
-            return;
+            return None;
         }
+        let mut meant = None;
         let (name, place) = (child.name(), child.name_span());
         let places = if owner == Owner::Original { places().get(name) } else { None };
         let problem = match places {
@@ -294,23 +302,28 @@ impl<'d> Walker<'_, 'd> {
                 let full = child.full_name();
                 let message = format!("unknown element `<{full}>` in `<{}>`", parent.full_name());
                 let problem = Diagnostic::new(Code::UnknownElement, place, message);
-                match self.suggest(
-                    row,
-                    full,
-                    name,
-                    row.children.iter().map(|entry| (entry.element.owner, entry.element.name)),
-                ) {
-                    Some(meant) => problem.with_help(format!("did you mean `<{meant}>`?")),
+                let known = row.children.iter().map(|entry| (entry.element.owner, entry.element.name));
+                meant = self.suggest(row, full, name, known);
+                match meant {
+                    Some((owner, meant)) => {
+                        problem.with_help(format!("did you mean `<{}{meant}>`?", prefix(owner)))
+                    }
                     None => problem,
                 }
             }
         };
         self.push(problem);
+        meant.map(|(_, name)| name)
     }
 
-    fn unknown_attribute(&mut self, attribute: xml::Attribute<'d>, row: &'static Element) {
+    /// Gives the name that was probably meant.
+    fn unknown_attribute(
+        &mut self,
+        attribute: xml::Attribute<'d>,
+        row: &'static Element,
+    ) -> Option<&'static str> {
         if self.warnings > MAX_WARNINGS {
-            return;
+            return None;
         }
         let full = attribute.full_name();
         let message = format!("unknown attribute `{full}` on `<{}>`", row.name);
@@ -318,9 +331,10 @@ impl<'d> Walker<'_, 'd> {
         let known = row.attributes.iter().map(|known| (known.owner, known.name));
         let meant = self.suggest(row, full, attribute.name(), known);
         self.push(match meant {
-            Some(meant) => problem.with_help(format!("did you mean `{meant}`?")),
+            Some((owner, meant)) => problem.with_help(format!("did you mean `{}{meant}`?", prefix(owner))),
             None => problem,
         });
+        meant.map(|(_, name)| name)
     }
 
     fn suggest(
@@ -329,16 +343,29 @@ impl<'d> Walker<'_, 'd> {
         full: &'d str,
         name: &'d str,
         known: impl Iterator<Item = (Owner, &'static str)> + Clone,
-    ) -> Option<String> {
+    ) -> Option<(Owner, &'static str)> {
         let find = || {
             let meant = did_you_mean(name, known.clone().map(|(_, name)| name))?;
-            let owner = known.clone().find(|(_, name)| *name == meant)?.0;
-            Some(match owner {
-                Owner::Original => meant.to_owned(),
-                Owner::Ours => format!("bs:{meant}"),
-            })
+            known.clone().find(|(_, name)| *name == meant)
         };
-        self.suggestions.entry((std::ptr::from_ref(row), full)).or_insert_with(find).clone()
+        *self.suggestions.entry((std::ptr::from_ref(row), full)).or_insert_with(find)
+    }
+}
+
+/// What a child is to its parent.
+enum Found {
+    /// An entry of the parent's list, and its index there.
+    Known(usize, &'static Child),
+    /// Reported, and probably meant as the entry with this index.
+    Misspelt(usize),
+    /// Reported, or of no concern.
+    Nothing,
+}
+
+fn prefix(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Original => "",
+        Owner::Ours => "bs:",
     }
 }
 
@@ -390,6 +417,8 @@ enum Times {
 struct Seen {
     once: u128,
     twice: u128,
+    // Names that were probably meant as these: not missing, but not there either.
+    misspelt: u128,
 }
 
 impl Seen {
@@ -406,7 +435,7 @@ impl Seen {
     }
 
     fn has(&self, index: usize) -> bool {
-        self.once & (1 << (index % 128)) != 0
+        (self.once | self.misspelt) & (1 << (index % 128)) != 0
     }
 }
 

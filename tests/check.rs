@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use backshell::cli::render::{self, Style};
-use backshell::language::diagnostic::{Code, Diagnostic};
+use backshell::language::diagnostic::{Code, Diagnostic, Severity};
 use backshell::language::load;
 use backshell::language::source::{Source, Span};
 use proptest::prelude::*;
@@ -205,6 +206,41 @@ fn json_counts_columns_in_characters_and_not_the_byte_order_mark() {
             .map(|number| number.as_u64()),
         [2, 17, 2, 23].map(Some)
     );
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_backshell"))
+        .args(["check", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = program.stdin.take().expect("standard input is a pipe");
+    stdin.write_all(b"<Protocol>\n<Nam/></Protocol>").expect("the program reads");
+    drop(stdin);
+    let output = program.wait_with_output().expect("the program ends");
+    assert_eq!(
+        text(&output.stdout),
+        "warning[P1010]: unknown element `<Nam>` in `<Protocol>`\n --> <stdin>:2:2\n  |\n2 | <Nam/></Protocol>\n  |  ^^^\n  |\n  \
+         = help: did you mean `<Name>`?\n\nchecked 1 file: 1 warning\n"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_cut_anywhere_has_one_error_with_its_place() {
+    let whole = fs::read_to_string(root().join("tests/definitions/valid/websocket-handshake.xml"))
+        .expect("definition is readable");
+    let end = whole.trim_end().len();
+    for cut in (0..end).filter(|cut| whole.is_char_boundary(*cut)) {
+        let source = Source::new("a.xml", &whole[..cut]);
+        let report = load::check(&source);
+        let [problem] = report.diagnostics() else { panic!("{cut}: {:?}", report.diagnostics()) };
+        assert_eq!((problem.code, problem.severity), (Code::Malformed, Severity::Error), "{cut}");
+        assert!(problem.span.end as usize <= cut, "{cut}: {:?}", problem.span);
+    }
+    assert!(end > 1_000, "the definition is too short to tell anything");
 }
 
 #[test]

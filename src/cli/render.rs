@@ -260,11 +260,11 @@ pub(super) fn print_places(source: &Source, report: &Report) -> std::io::Result<
     for problem in report.diagnostics() {
         let place = source.position(problem.span.start);
         let (name, line, column) = (source.name(), place.line, place.column);
-        let severity = severity_name(problem.severity);
-        writeln!(out, "{severity}[{}]: {}", problem.code, problem.message)?;
+        let severity = problem.severity.name();
+        writeln!(out, "{severity}[{}]: {}", problem.code, printable(&problem.message))?;
         writeln!(out, " --> {name}:{line}:{column}")?;
         if let Some(help) = &problem.help {
-            writeln!(out, "  = help: {help}")?;
+            writeln!(out, "  = help: {}", printable(help))?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::value::{Context, Wall};
 pub struct Clock {
     start: Instant,
     wall: Wall,
+    seed: Option<u64>,
 }
 
 impl Clock {
@@ -18,12 +19,17 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the one place where wall time comes from")]
     pub fn start() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::at(Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+        Self { seed: None, ..Self::at(Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)), 0) }
     }
 
-    /// Starts at a given wall time; for tests.
-    pub fn at(wall: Wall) -> Self {
-        Self { start: now(), wall }
+    /// Starts at a given wall time, with a seed for everything that is left to chance; for tests.
+    pub fn at(wall: Wall, seed: u64) -> Self {
+        Self { start: now(), wall, seed: Some(seed) }
+    }
+
+    /// The seed of an element: a random one each time, unless a test gave one.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(rand::random)
     }
 
     /// The wall time of an instant; of one before the start, the start's.

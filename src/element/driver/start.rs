@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +34,7 @@ const ANOTHER: Fingerprint = [0; 16];
 
 impl Driver {
     pub(super) fn new(spec: Arc<Spec>, services: Services, requests: mpsc::Receiver<Request>) -> Self {
-        let ctx = services.clock.context(rand::rng().random());
+        let ctx = services.clock.context(services.clock.seed());
         let overrides = |spec: &ConnectionSpec| Overrides {
             timeout: Some(spec.timeout),
             retries: Some(spec.retries),

@@ -199,12 +199,14 @@ struct Given<'a> {
     budget: Budget,
     /// Dials to its host that wait before its own.
     ahead: usize,
+    /// For the jitter.
+    seed: u64,
 }
 
 impl Default for Given<'_> {
     fn default() -> Self {
         let budget = Budget { per_second: None, per_host_per_second: None };
-        Self { options: "", params: &[], store: None, host: "ws://10.0.0.1", budget, ahead: 0 }
+        Self { options: "", params: &[], store: None, host: "ws://10.0.0.1", budget, ahead: 0, seed: 1 }
     }
 }
 
@@ -226,7 +228,7 @@ impl Rig {
         let run = gate.clone();
         tasks.spawn("gate", |stop| run.run(stop));
         let dials = Environment { connector: Arc::new(Net(calls_in)), system_proxy: System::read(|_| None) };
-        let clock = Clock::at(Wall(EPOCH));
+        let clock = Clock::at(Wall(EPOCH), given.seed);
         let stop = CancellationToken::new();
         let services = Services { gate: gate.clone(), store: given.store, dials, clock };
         let handle = start(spec, services, &mut tasks, stop.clone());

@@ -381,7 +381,7 @@ async fn whatever_is_changed_and_whenever_exactly_one_link_is_left() {
         let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
         let handover = if seed % 2 == 0 { "close-first" } else { "open-first" };
         let options = format!(r#"<bs:Reconnect handover="{handover}"/><bs:KeepAlive pingInterval="0"/>"#);
-        let mut rig = Rig::new(&options);
+        let mut rig = Rig::start(Given { options: &options, seed, ..Given::default() });
         let live = Arc::new(std::sync::Mutex::new(Vec::new()));
         let calls = std::mem::replace(&mut rig.calls, mpsc::unbounded_channel().1);
         let network = unreliable_network(calls, seed, live.clone());

@@ -137,7 +137,7 @@ async fn watchers_that_have_gone_leave_nothing_behind() {
     let gate = Gate::new(Given::default().budget);
     let (calls_in, _calls) = mpsc::unbounded_channel();
     let dials = Environment { connector: Arc::new(Net(calls_in)), system_proxy: System::read(|_| None) };
-    let clock = Clock::at(Wall(0));
+    let clock = Clock::at(Wall(0), 1);
     let services = Services { gate, store: None, dials, clock };
     let mut driver = Driver::new(Arc::new(spec(&protocol(""), "", &[])), services, requests);
     for _ in 0..100 {
@@ -194,7 +194,7 @@ async fn a_store_that_is_down_is_named_in_the_answer_and_never_stops_the_link() 
 
 #[tokio::test(start_paused = true)]
 async fn a_noisy_connection_does_not_hold_up_the_others() {
-    let ctx = Clock::at(Wall(EPOCH)).context(1);
+    let ctx = Clock::at(Wall(EPOCH), 1).context(1);
     let mut tasks = Tasks::new(&CancellationToken::new());
     let mut ends = Vec::new();
     let mut slots = Vec::new();

@@ -49,7 +49,7 @@ impl Stage {
             gate: Gate::new(Limits { per_second: None, per_host_per_second: None }),
             store,
             dials: Environment::of_process(),
-            clock: Clock::at(Wall(0)),
+            clock: Clock::at(Wall(0), 1),
         };
         let mut fleet = Fleet::new(config, loaded, services);
         fleet.start().await;

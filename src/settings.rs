@@ -131,8 +131,8 @@ pub struct Element {
     pub name: Spanned<Arc<str>>,
     /// The definition file.
     pub protocol: Spanned<PathBuf>,
-    /// Settings of connections, by index.
-    pub connections: BTreeMap<u32, Connection>,
+    /// Settings of connections, by index; boxed, because a map keeps room for several, and there are thousands of elements.
+    pub connections: BTreeMap<u32, Box<Connection>>,
     /// Values of parameters at start, sorted by key.
     pub params: Vec<(Spanned<ParamKey>, Spanned<Given>)>,
 }
@@ -350,7 +350,7 @@ impl Builder<'_> {
         let connections = match table.entries.remove("connection") {
             Some(Entry::Numbered(tables)) => tables
                 .into_iter()
-                .map(|(index, mut table)| (index, self.connection(index, &mut table)))
+                .map(|(index, mut table)| (index, Box::new(self.connection(index, &mut table))))
                 .collect(),
             Some(_) | None => BTreeMap::new(),
         };

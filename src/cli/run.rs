@@ -136,6 +136,9 @@ async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Resul
     // The store and the dial budget outlive the elements, so that their last values are saved.
     let mut below = Tasks::new(&CancellationToken::new());
     let services = services(&settings, &mut below);
+    let grace = settings.grace;
+    // The fleet has its own: with thousands of elements they are not small.
+    drop(settings);
     let mut fleet = Fleet::new(config, loaded, services);
     let roster = fleet.roster();
     // Served from the start, so that `/readyz` can say that it is not over yet.
@@ -150,7 +153,7 @@ async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Resul
     above.spawn("status for systemd", |stop| systemd::status(roster, stop));
     systemd::ready();
 
-    let aborted = fleet.run(reloads, stop, settings.grace).await;
+    let aborted = fleet.run(reloads, stop, grace).await;
     let late = above.stop(API_GRACE).await;
     let unfinished = below.stop(Duration::from_secs(3)).await;
     for task in aborted.iter().chain(&unfinished).chain(&late) {

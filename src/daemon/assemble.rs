@@ -116,7 +116,7 @@ pub fn assemble(
     let connections = (0_u32..)
         .zip(&protocol.connections)
         .map(|(index, defined)| {
-            let given = element.connections.get(&index);
+            let given = element.connections.get(&index).map(Box::as_ref);
             connection(protocol, defined, given, folder, resolve, &mut problems)
         })
         .collect();

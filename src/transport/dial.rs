@@ -181,6 +181,8 @@ async fn follow(
 }
 
 /// The TLS settings for a hop: our certificate and the name are for the address that was configured, and for no other.
+///
+/// `verify="false"` goes along: whoever sent the redirect was not checked either, and no secret is sent to another origin.
 pub(crate) fn elsewhere(settings: &tls::Settings, same_origin: bool) -> tls::Settings {
     if same_origin {
         return settings.clone();

@@ -1,6 +1,7 @@
 //! TLS towards peers: settings to a shared configuration, and errors in the certificate's own words; dials nothing.
 
 mod asked;
+mod files;
 mod validity;
 mod verify;
 mod words;
@@ -12,14 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{CertificateError, ClientConfig, InconsistentKeys, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use self::asked::Asked;
+use self::files::{certificates, private_key, unreadable};
 use self::validity::Validity;
 pub(crate) use self::words::{ended_after_asking, inner, trouble};
 use super::dial::words;
@@ -27,16 +28,17 @@ use super::failure::{FailureKind, Trouble};
 use super::handshake::printable;
 use crate::value::Wall;
 
-/// How many configurations are kept; the least recently used one goes first.
-const CACHED: usize = 64;
-/// Largest certificate or key file; the system's bundle of roots is about 220 KiB.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// How many configurations are kept; the least recently used one goes first. More than one for each client certificate
+/// that a large installation has, or each dial would read its files anew.
+const CACHED: usize = 1024;
 
 /// How a peer is checked and what we show it; paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// A PEM file with one or more certificates to trust *instead of* the system's.
+    /// A PEM file with one or more certificates to trust; `trust` says whether the system's count as well.
     pub ca: Option<PathBuf>,
+    /// What `ca` means for the system's roots.
+    pub trust: Trust,
     /// A PEM file with our certificate and those between it and its root.
     pub certificate: Option<PathBuf>,
     /// A PEM file with our private key: PKCS#8, PKCS#1 or SEC1, not encrypted; default the certificate's file.
@@ -45,6 +47,26 @@ pub struct Settings {
     pub server_name: Option<String>,
     /// Whether the peer's certificate is checked.
     pub verification: Verification,
+}
+
+/// Whether the system's roots are trusted where a CA file is set; without one they always are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// No: the file is trusted *instead of* them.
+    #[default]
+    CaAlone,
+    /// Yes, the file is trusted beside them.
+    CaAndSystem,
+}
+
+impl Settings {
+    /// The settings for a proxy on the way to the peer: always checked, by the system's roots and by `ca`.
+    ///
+    /// `verify="false"`, our certificate and the name are about the peer; a proxy may get a password.
+    #[must_use]
+    pub fn of_proxy(&self) -> Self {
+        Self { ca: self.ca.clone(), trust: Trust::CaAndSystem, ..Self::default() }
+    }
 }
 
 /// Whether a peer's certificate is checked.
@@ -139,55 +161,59 @@ pub enum SettingsError {
 
 /// Makes the configuration for sockets and for HTTP, or returns the one made before for equal settings.
 ///
-/// A file that changed since is read anew. Blocks while it reads files: call it from a blocking task, or see [`config`].
+/// A file that changed since is read anew, on a blocking thread. Settings are made one after the other only among equal
+/// ones: a thousand elements that start at once read the files once, and a file system that hangs holds one thread and
+/// no other settings.
 ///
 /// # Errors
 ///
 /// [`SettingsError`] names the file.
-pub fn config_blocking(settings: &Settings) -> Result<Arc<ClientConfig>, SettingsError> {
-    static CACHE: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
-    // The server's name is no part of a configuration.
-    let settings = Settings { server_name: None, ..settings.clone() };
-    let stamps = stamps(&settings);
-    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(at) = cache.iter().position(|entry| entry.settings == settings) {
-        let entry = cache.remove(at);
-        if entry.stamps == stamps {
-            let config = entry.config.clone();
-            cache.push(entry);
-            return Ok(config);
-        }
-    }
-    // Made under the lock, so that a thousand elements that start at once read the files once.
-    let config = Arc::new(make(&settings)?);
-    if cache.len() >= CACHED {
-        cache.remove(0);
-    }
-    cache.push(Entry { settings, stamps, config: config.clone() });
-    Ok(config)
-}
-
-/// As [`config_blocking`], on a blocking thread.
-///
-/// # Errors
-///
-/// As [`config_blocking`].
 ///
 /// # Cancel safety
 ///
 /// Cancel-safe: the work goes on and its result is cached.
 pub async fn config(settings: &Settings) -> Result<Arc<ClientConfig>, SettingsError> {
-    let settings = settings.clone();
-    match tokio::task::spawn_blocking(move || config_blocking(&settings)).await {
+    // The server's name is no part of a configuration.
+    let settings = Settings { server_name: None, ..settings.clone() };
+    let mut made = entry(&settings).lock_owned().await;
+    let work = move || {
+        let stamps = stamps(&settings);
+        if let Some(made) = made.as_ref().filter(|made| made.stamps == stamps) {
+            return Ok(made.config.clone());
+        }
+        let config = Arc::new(make(&settings)?);
+        *made = Some(Made { stamps, config: config.clone() });
+        Ok(config)
+    };
+    match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(SettingsError::Other(rustls::Error::General("reading the files failed".to_owned()))),
     }
 }
 
-struct Entry {
-    settings: Settings,
+/// A configuration, and the files from which it was made.
+struct Made {
     stamps: Vec<Option<(SystemTime, u64)>>,
     config: Arc<ClientConfig>,
+}
+
+/// The place of a configuration; held while it is made.
+type Entry = Arc<tokio::sync::Mutex<Option<Made>>>;
+
+/// The place for some settings, the present one or a new one.
+fn entry(settings: &Settings) -> Entry {
+    static CACHE: Mutex<Vec<(Settings, Entry)>> = Mutex::new(Vec::new());
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = match cache.iter().position(|(of, _)| of == settings) {
+        Some(at) => cache.remove(at),
+        None => (settings.clone(), Entry::default()),
+    };
+    if cache.len() >= CACHED {
+        cache.remove(0);
+    }
+    let entry = found.1.clone();
+    cache.push(found);
+    entry
 }
 
 /// When each file was changed and how long it is; `None` for one that is not there.
@@ -212,7 +238,7 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verify::Anything::new(&provider)))
         }
         (Verification::Full, Some(path)) => {
-            let verifier = own_roots(path, &provider)?;
+            let verifier = own_roots(path, settings.trust, &provider)?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         (Verification::Full, None) => builder.with_root_certificates(system_roots()?),
@@ -242,25 +268,36 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
     Ok(config)
 }
 
-/// The system's roots, read once in the life of the process.
+/// The system's roots, read once in the life of the process; where they could not be read, that is tried again.
 fn system_roots() -> Result<Arc<RootCertStore>, SettingsError> {
-    static ROOTS: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs();
-        let mut store = RootCertStore::empty();
-        let (added, _) = store.add_parsable_certificates(found.certs);
-        if added > 0 {
-            return Ok(Arc::new(store));
-        }
-        Err(found.errors.first().map_or_else(|| "none were found".to_owned(), ToString::to_string))
-    });
-    roots.clone().map_err(SettingsError::NoRoots)
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return Ok(roots.clone());
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(found.certs);
+    if added > 0 {
+        return Ok(ROOTS.get_or_init(|| Arc::new(store)).clone());
+    }
+    let why = found.errors.first().map_or_else(|| "none were found".to_owned(), ToString::to_string);
+    Err(SettingsError::NoRoots(why))
 }
 
-fn own_roots(path: &Path, provider: &Arc<CryptoProvider>) -> Result<verify::Listed, SettingsError> {
+fn own_roots(
+    path: &Path,
+    trust: Trust,
+    provider: &Arc<CryptoProvider>,
+) -> Result<verify::Listed, SettingsError> {
     let bad =
         |problem: String| SettingsError::Content { what: "the CA file", path: path.to_owned(), problem };
-    let mut store = RootCertStore::empty();
+    let mut store = match trust {
+        Trust::CaAlone => RootCertStore::empty(),
+        // A system without any still has the file.
+        Trust::CaAndSystem => {
+            system_roots().map_or_else(|_| RootCertStore::empty(), |roots| (*roots).clone())
+        }
+    };
     let listed = certificates("the CA file", path)?;
     for certificate in &listed {
         store.add(certificate.clone()).map_err(|error| bad(unreadable(&error)))?;
@@ -269,62 +306,6 @@ fn own_roots(path: &Path, provider: &Arc<CryptoProvider>) -> Result<verify::List
         .build()
         .map_err(|error| bad(error.to_string()))?;
     Ok(verify::Listed::new(by_issuer, listed))
-}
-
-/// What is wrong with a file whose certificates rustls does not take.
-fn unreadable(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
-            "a certificate in it cannot be read".to_owned()
-        }
-        error => error.to_string(),
-    }
-}
-
-fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
-    let bad = |problem: String| SettingsError::Content { what, path: path.to_owned(), problem };
-    let text = read(what, path)?;
-    let list: Vec<_> = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| bad(malformed(&error)))?;
-    if list.is_empty() {
-        return Err(bad("it has no `BEGIN CERTIFICATE`; a file in DER must be converted to PEM".to_owned()));
-    }
-    Ok(list)
-}
-
-/// What is wrong with the frame of a PEM file.
-fn malformed(error: &pem::Error) -> String {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => {
-            "it has no `END CERTIFICATE`: the file has been cut off".to_owned()
-        }
-        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is no base64".to_owned(),
-        pem::Error::IllegalSectionStart { .. } => "a line with BEGIN in it is cut off".to_owned(),
-        error => error.to_string(),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SettingsError> {
-    let text = read("the key", path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        let encrypted = text.windows(9).any(|window| window == b"ENCRYPTED");
-        let problem = if encrypted {
-            "it is encrypted: store it without a password, readable only by this user"
-        } else {
-            "it has no `BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`"
-        };
-        SettingsError::Content { what: "the key", path: path.to_owned(), problem: problem.to_owned() }
-    })
-}
-
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    let failed = |error| SettingsError::Read { what, path: path.to_owned(), error };
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE_BYTES {
-        let problem = format!("it is larger than {MAX_FILE_BYTES} bytes");
-        return Err(SettingsError::Content { what, path: path.to_owned(), problem });
-    }
-    std::fs::read(path).map_err(failed)
 }
 
 /// Shakes hands over `io` as a client; `host` is the address's, without brackets. The caller sets the deadline.

@@ -302,6 +302,7 @@ fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
         key: path(&spec.tls.key),
         server_name: spec.tls.server_name.as_deref().map(str::to_owned),
         verification: if spec.tls.verify { Verification::Full } else { Verification::None },
+        ..TlsSettings::default()
     }
 }
 

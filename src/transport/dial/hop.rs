@@ -199,9 +199,7 @@ async fn through_proxy(
         }
         Kind::Http => io,
         Kind::Https => {
-            // The proxy is checked against the same roots; our certificate and server name are for the peer.
-            let settings = super::elsewhere(&plan.tls, false);
-            let (stream, _) = tls::connect(&settings, &proxy.host, io).await.map_err(|trouble| {
+            let (stream, _) = tls::connect(&plan.tls.of_proxy(), &proxy.host, io).await.map_err(|trouble| {
                 let summary = format!("TLS with the proxy: {}", trouble.summary);
                 let advice = "check the proxy's address and certificate: it must be for the proxy's name, of an issuer in ca or of the system's";
                 Trouble::new(trouble.kind, summary, advice)

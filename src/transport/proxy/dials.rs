@@ -428,6 +428,20 @@ async fn tls_goes_through_a_proxy_and_to_a_proxy() {
         "TLS with the proxy: the peer's certificate is for other, not for proxy",
         "must be for the proxy's name",
     );
+    // What is not checked is the peer; whoever says that it is the proxy gets the proxy's password.
+    let mut world = World::new(Proxy::Https(Authority::new("Theirs").identity(&["proxy"]).config()));
+    world.peer = Some(Authority::new("Device").identity(&["device"]).config());
+    let unchecked = tls::Settings { verification: tls::Verification::None, ..settings.clone() };
+    let by = named("https://u:p@proxy");
+    check(
+        dial_with(&world, "wss://peer.example/", by, System::default(), unchecked.clone()).await,
+        FailureKind::Certificate,
+        "TLS with the proxy: the peer's certificate is signed by an issuer that is not trusted",
+        "must be for the proxy's name",
+    );
+    world.proxy = Proxy::Https(ca.identity(&["proxy"]).config());
+    let by = named("https://u:p@proxy");
+    assert!(dial_with(&world, "wss://peer.example/", by, System::default(), unchecked).await.is_ok());
     check(
         tls_to(Proxy::Http { wants_credentials: false }, "https://proxy").await,
         FailureKind::Deadline,

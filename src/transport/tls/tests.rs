@@ -2,6 +2,7 @@
 
 mod clients;
 mod files;
+mod system;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Settings, Verification};
+use super::{Settings, Trust, Verification};
 use crate::engine::target::Target;
 use crate::engine::target::request::{Header, Provenance, Request};
 use crate::transport::dial::{Connector, Environment, Io, Opened, Plan, open};
@@ -484,11 +485,15 @@ async fn certificate_and_name_are_for_the_configured_peer_only() {
         certificate: Some(Path::new("/c").to_owned()),
         key: Some(Path::new("/k").to_owned()),
         server_name: Some("n".to_owned()),
-        verification: Verification::Full,
+        ..Settings::default()
     };
     let elsewhere = crate::transport::dial::elsewhere(&settings, false);
     assert_eq!(elsewhere, Settings { ca: settings.ca.clone(), ..Settings::default() });
     assert_eq!(crate::transport::dial::elsewhere(&settings, true), settings);
+    // A proxy is always checked: what is not, is the peer.
+    let unchecked = Settings { verification: Verification::None, ..settings.clone() };
+    let proxy = Settings { ca: settings.ca, trust: Trust::CaAndSystem, ..Settings::default() };
+    assert_eq!(unchecked.of_proxy(), proxy);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Tests of the files of TLS settings: what is wrong is told with the file's name, and a changed file is read anew.
 
 use std::fs;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Authority, Clients, Folder, Identity, KeyPair, Settings, check, dial, params};
 use crate::transport::failure::FailureKind;
-use crate::transport::tls::{SettingsError, config_blocking};
+use crate::transport::tls::{SettingsError, config, entry};
 
 /// A key that signs nothing outside these tests; making one takes long, and ring cannot.
 const RSA: &str = include_str!("../../../../tests/keys/rsa.pem");
@@ -96,7 +97,7 @@ async fn a_file_that_cannot_be_used_is_named() {
     }
     let large = folder.file("large.pem", "");
     fs::File::options().write(true).open(&large).unwrap().set_len(5 << 20).unwrap();
-    let error = config_blocking(&Settings { ca: Some(large), ..Settings::default() }).unwrap_err();
+    let error = config(&Settings { ca: Some(large), ..Settings::default() }).await.unwrap_err();
     assert!(matches!(error, SettingsError::Content { .. }), "{error}");
 }
 
@@ -106,12 +107,12 @@ async fn a_file_that_changes_is_used_at_the_next_dial() {
     let server = |identity: Identity| identity.server(Clients::All);
     let (of_old, of_new) = (server(old.identity(&["d.example"])), server(new.identity(&["d.example"])));
     let settings = folder.trusting(&old.pem());
-    let first = config_blocking(&settings).unwrap();
+    let first = config(&settings).await.unwrap();
     assert!(dial(&of_old, "wss://d.example/", &settings).await.is_ok());
     assert!(dial(&of_new, "wss://d.example/", &settings).await.is_err());
     let same = Settings { server_name: Some("other".to_owned()), ..settings.clone() };
     assert!(
-        std::sync::Arc::ptr_eq(&first, &config_blocking(&same).unwrap()),
+        std::sync::Arc::ptr_eq(&first, &config(&same).await.unwrap()),
         "one configuration for equal files"
     );
 
@@ -123,4 +124,30 @@ async fn a_file_that_changes_is_used_at_the_next_dial() {
     fs::remove_file(folder.path("ca.pem")).unwrap();
     let failure = dial(&of_new, "wss://d.example/", &settings).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::TlsSettings, "{failure}");
+}
+
+/// A wait of the real clock: what it bounds is a thread that hangs.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_never_ends_is_no_file_and_holds_up_nothing_else() {
+    let (ca, folder) = (Authority::new("Ours"), Folder::new());
+    let pipe = folder.path("pipe.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe, "/dev/zero".into()] {
+        let endless = Settings { ca: Some(path.clone()), ..Settings::default() };
+        let made = tokio::time::timeout(Duration::from_secs(20), config(&endless)).await;
+        let error = made.expect("nothing hangs").unwrap_err();
+        let shown = format!("the CA file `{}` cannot be used: it is no regular file", path.display());
+        assert_eq!(error.to_string(), shown);
+    }
+    // While one configuration is being made, others are not kept waiting.
+    let (busy, other) = (
+        folder.trusting(&ca.pem()),
+        Settings { ca: Some(folder.file("o.pem", &ca.pem())), ..Settings::default() },
+    );
+    let held = entry(&busy).lock_owned().await;
+    let made = tokio::time::timeout(Duration::from_secs(20), config(&other)).await;
+    assert!(made.expect("nothing hangs").is_ok());
+    drop(held);
+    assert!(config(&busy).await.is_ok());
 }

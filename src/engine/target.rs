@@ -85,6 +85,11 @@ pub enum TargetError {
     /// The part after the colon is no port.
     #[error("`{0}` is no port: a number from 1 to 65535 is expected")]
     Port(String),
+    /// One of the four above, without the text that is wrong: it may be a secret, or the part of a password.
+    #[error(
+        "{0}; it is not shown, as it may be a secret: `/`, `?`, `@` and `\\` in a password are written %2F, %3F, %40 and %5C"
+    )]
+    Unshown(&'static str),
     /// A `#`, which RFC 6455 section 3 forbids.
     #[error(
         "the address or path has a `#`, which a WebSocket address cannot have: write `%23` if it is meant"
@@ -99,6 +104,28 @@ pub enum TargetError {
     /// More than [`MAX_BYTES`].
     #[error("the {0} is longer than {MAX_BYTES} bytes")]
     TooLong(&'static str),
+}
+
+impl TargetError {
+    /// The same without any text of the address, for one that is secret.
+    #[must_use]
+    pub fn unshown(self) -> Self {
+        match self {
+            Self::Scheme(_) => {
+                Self::Unshown("the address begins with a scheme other than ws, wss, http and https")
+            }
+            Self::Host(_) => Self::Unshown("the address has no host name and no IP address"),
+            Self::Brackets(_) => Self::Unshown(
+                "the address has colons that do not belong together: an IPv6 address stands in brackets",
+            ),
+            Self::Port(_) => Self::Unshown("the address has a port that is no number from 1 to 65535"),
+            error @ (Self::Unshown(_)
+            | Self::Fragment
+            | Self::Control(_)
+            | Self::PathIsAddress
+            | Self::TooLong(_)) => error,
+        }
+    }
 }
 
 /// Works out where a link goes (LANGUAGE 2.1); `None` while there is no address at all.
@@ -267,10 +294,14 @@ impl Address {
         if text.contains('#') {
             return Err(TargetError::Fragment);
         }
+        // A user name or a password with a slash in it, not escaped, looks like a host and a path.
+        let said =
+            |error: TargetError, behind: &str| if behind.contains('@') { error.unshown() } else { error };
         let (scheme, rest) = match text.split_once("://") {
             // A query may hold a URL: only what stands before any slash or question mark is a scheme.
             Some((name, rest)) if !name.contains(['/', '?', '@', '[']) => {
-                let scheme = Scheme::of(name).ok_or_else(|| TargetError::Scheme(excerpt(name)))?;
+                let scheme =
+                    Scheme::of(name).ok_or_else(|| said(TargetError::Scheme(excerpt(name)), rest))?;
                 (Some(scheme), rest)
             }
             Some(_) | None => (None, text),
@@ -280,10 +311,10 @@ impl Address {
             Some((user, place)) => (Some(credentials(user)), place),
             None => (None, authority),
         };
-        let (host, port) = split_port(place, bare)?;
+        let (host, port) = split_port(place, bare).map_err(|error| said(error, path))?;
         let host = match host.parse::<std::net::Ipv6Addr>() {
             Ok(address) => Host::Ipv6(address),
-            Err(_) => Host::parse(host).map_err(|_| TargetError::Host(excerpt(host)))?,
+            Err(_) => Host::parse(host).map_err(|_| said(TargetError::Host(excerpt(host)), path))?,
         };
         Ok(Self { scheme, credentials, host, port, path: path.to_owned() })
     }

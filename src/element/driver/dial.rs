@@ -290,7 +290,8 @@ impl Driver {
         let spec = self.spec.connections.get(connection.index());
         let address = spec
             .map_or_else(Address::default, |spec| Address { host: spec.host.as_deref(), port: spec.port });
-        explain::lines(&mut self.ctx, self.engine.params(), connection, address)
+        let lines = explain::lines(&mut self.ctx, self.engine.params(), connection, address);
+        lines.map_err(|reason| self.masked_text(&reason))
     }
 }
 

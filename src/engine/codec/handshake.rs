@@ -41,7 +41,8 @@ pub enum OpeningError {
 ///
 /// # Errors
 ///
-/// An address that cannot be used, or a header that cannot be sent; the message names the parameter and never the value.
+/// An address that cannot be used, or a header that cannot be sent; the message never has the value of a secret parameter,
+/// nor a password.
 pub fn opening(
     ctx: &mut Context,
     params: &Params,
@@ -51,11 +52,10 @@ pub fn opening(
     let described = params.protocol().connection(connection);
     let session = described.handshake.map(|session| params.protocol().session(session));
     let exchange = session.and_then(|session| session.exchanges.first());
-    let Some((target, path_source)) =
-        resolve(params, described, exchange, address).map_err(OpeningError::Target)?
-    else {
-        return Ok(None);
-    };
+    let dynamic_is_secret = described.dynamic_ip.is_some_and(|param| params.describe(param).secret);
+    let resolved = resolve(params, described, exchange, address)
+        .map_err(|error| OpeningError::Target(if dynamic_is_secret { error.unshown() } else { error }))?;
+    let Some((target, path_source)) = resolved else { return Ok(None) };
     let mut headers: Vec<_> = exchange
         .iter()
         .flat_map(|exchange| &exchange.headers)

@@ -126,6 +126,13 @@ fn without_credentials(text: &str) -> Cow<'_, str> {
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
+    // A slash in a password that is not escaped: what stands before it is no host and port.
+    let is_place = authority.contains('@')
+        || authority.ends_with(']')
+        || authority.rsplit_once(':').is_none_or(|(_, port)| port.is_empty() || port.parse::<u16>().is_ok());
+    if !is_place && let Some((_, host)) = path.rsplit_once('@') {
+        return Cow::Owned(format!("{scheme}***@{host}"));
+    }
     match authority.rsplit_once('@') {
         // Without a scheme and a password, it is more likely no address.
         Some((user, host)) if !scheme.is_empty() || user.contains(':') => {
@@ -303,6 +310,10 @@ mod tests {
         for (text, shown) in [
             ("ws://me:secret@host:1/a@b?c", "ws://***@host:1/a@b?c"),
             ("ws://token@host", "ws://***@host"),
+            ("ws://me:sec/ret@host/a", "ws://***@host/a"),
+            ("me:sec?ret@host", "***@host"),
+            ("ws://[::1]/a@b", "ws://[::1]/a@b"),
+            ("ws://host:80/a@b", "ws://host:80/a@b"),
             ("me:se@cret@host", "***@host"),
             ("me@host", "me@host"),
             ("/path/me:x@y", "/path/me:x@y"),

@@ -65,6 +65,28 @@ fn user_names_become_credentials_and_are_never_shown() {
 }
 
 #[test]
+fn no_part_of_a_password_is_shown_where_an_address_is_cut_in_the_middle_of_it() {
+    for address in [
+        "ws://admin:hunter2/x@10.0.0.1",
+        "ws://admin:hunter2?x@10.0.0.1",
+        "wss://admin:hunter2\\x@10.0.0.1/path",
+        "admin:hunter2/x@10.0.0.1:80",
+        "ws://[hunter2/x@10.0.0.1",
+        "ws://a:b:hunter2/x@10.0.0.1",
+        "ws://hunter2 two/x@10.0.0.1",
+        "hunter2://x@10.0.0.1",
+    ] {
+        for (dynamic, host) in [(Some(address), None), (None, Some(address))] {
+            let error = target(dynamic, host, None, None).unwrap_err();
+            assert!(matches!(error, TargetError::Unshown(_)), "{address}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{address}: {error}");
+        }
+    }
+    // An `@` in a path alone hides nothing.
+    check("h:port", "", None, "/a@b", "error: `port` is no port: a number from 1 to 65535 is expected");
+}
+
+#[test]
 fn what_cannot_be_an_address_is_named() {
     check(
         "ftp://h",

@@ -98,6 +98,20 @@ fn headers_are_sent_as_written_empty_ones_left_out_and_secrets_masked() {
 }
 
 #[test]
+fn an_error_has_nothing_of_a_secret_address() {
+    for value in ["hunter2://x", "x:hunter2", "x y hunter2", "a:b:hunter2", "[hunter2", "x:1/\nhunter2"] {
+        let mut build = Build::new();
+        let address =
+            build.param("address", ParamKind::Write, ValueType::String, |param| param.secret = true);
+        build.connection(|connection| connection.dynamic_ip = Some(address));
+        let mut params = Params::new(build.done());
+        let _ = params.set(address, value.into(), Origin::Api);
+        let error = open(&params, HOST).expect_err("no address");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{value}: {error}");
+    }
+}
+
+#[test]
 fn an_answer_is_captured_into_its_parameters() {
     let mut build = Build::new();
     let (status, server, cookie, gone, body, code) = (

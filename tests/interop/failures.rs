@@ -82,7 +82,7 @@ async fn a_wrong_scheme_a_missing_client_certificate_and_a_missing_file_read_so(
     bounded(check(
         &connection("wss", peer.port, &ours.ca()),
         "",
-        "rejected\n\
+        "backoff\n\
          tls: the peer asked for a client certificate, got none and ended the connection\n\
          set certificate and key of the TLS settings to files that the peer's administrator gave out, and check that they are valid\n\
          name ok, tcp ok, tls failed",

@@ -112,15 +112,15 @@ const OWN_CERTIFICATE: &str = "set certificate and key of the TLS settings to fi
 
 /// What it means that a peer ended the connection without a word after it had asked for a client certificate.
 ///
-/// Servers on OpenSSL inside asyncio, for one, drop the connection before their alert has left.
+/// Servers on OpenSSL inside asyncio, for one, drop the connection before their alert has left. It is no rejection: a peer
+/// to which a certificate is only a wish, or that knows ours, does the same when it restarts.
 pub(crate) fn ended_after_asking(asked: Asked) -> Option<Trouble> {
     match asked {
         Asked::GotNone => Some(Trouble::new(
-            FailureKind::ClientCertificate,
+            FailureKind::Tls,
             "the peer asked for a client certificate, got none and ended the connection",
             OWN_CERTIFICATE,
         )),
-        // No rejection: a peer that knows our certificate and restarts does the same.
         Asked::GotOurs => Some(Trouble::new(
             FailureKind::Tls,
             "the peer asked for our client certificate, got it and ended the connection",

@@ -12,6 +12,10 @@ use crate::transport::deflate::codec::{BadData, Context, Inflater};
 use crate::transport::wire::frame::{self, Header, Opcode, protocol};
 use crate::transport::wire::{CloseFrame, Role, Violation};
 
+/// A close code that came after RFC 6455; tungstenite would call it a violation, and so answers to an ordinary close.
+const BAD_GATEWAY: u16 = 1014;
+const NORMAL: u16 = 1000;
+
 /// How much of a compressed message is inflated at a time.
 const PIECE: usize = 16 * 1024;
 
@@ -207,6 +211,12 @@ impl Inbound {
         self.staged.clear();
         self.staged.extend_from_slice(whole);
         self.at = 0;
+        if self.peer_close.as_ref().is_some_and(|close| close.code == Some(BAD_GATEWAY))
+            && let Some(low) = self.staged.get_mut(header.size + 1)
+        {
+            // The same bits under any mask.
+            *low ^= (BAD_GATEWAY ^ NORMAL).to_be_bytes()[1];
+        }
         input.advance(header.size + length);
         Ok(true)
     }

@@ -76,6 +76,8 @@ pub struct Link<S> {
     sending: Option<Sending>,
     /// A frame that tungstenite's buffer had no room for.
     stuck: Option<tungstenite::Message>,
+    /// What is left of our close frame where tungstenite had no room for it: it takes nothing after a close.
+    last_words: Bytes,
     unflushed: bool,
     ping: Ping,
     bytes_read: u64,
@@ -157,6 +159,7 @@ where
         failing: None,
         sending: None,
         stuck: None,
+        last_words: Bytes::new(),
         unflushed: false,
         ping: Ping::default(),
         bytes_read: 0,
@@ -194,7 +197,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Link<S> {
         loop {
             let now = Instant::now();
             self.receive(cx, now);
+            let was_open = matches!(self.phase, Phase::Open);
             self.send(cx, now);
+            if was_open && matches!(self.phase, Phase::Closing { .. }) {
+                // Where reading stood still, it goes on: or the peer's close would not be seen.
+                self.receive(cx, now);
+            }
             self.count_bytes(now);
             self.end(cx, now);
             if let Phase::Over { closed } = &self.phase {

@@ -177,6 +177,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Link<S> {
             self.tell(|| Fact::CloseSent(sent.clone()));
             self.sent = Some(sent);
             self.unflushed = true;
+            // No message goes out behind it.
+            self.stuck = None;
             Why::Peer
         };
         self.conclude(why, now);

@@ -1,8 +1,10 @@
 //! The sending half of a link's task: fragments, deflate, pings, the close frame.
 
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::SinkExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -67,11 +69,40 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Link<S> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => {
                     self.unflushed = false;
-                    if self.stuck.is_some() {
+                    if matches!(self.phase, Phase::Closing { .. } | Phase::Ending { .. }) {
+                        self.say_last_words(cx, now);
+                    } else if self.stuck.is_some() {
                         cx.waker().wake_by_ref();
                     }
                 }
                 Poll::Ready(Err(error)) => self.fail(error, now),
+            }
+        }
+    }
+
+    /// Writes a close frame that found no room, now that everything before it is written.
+    fn say_last_words(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if let Some(tungstenite::Message::Frame(frame)) = self.stuck.take() {
+            let mut bytes = Vec::new();
+            // Writing to memory does not fail.
+            if frame.format(&mut bytes).is_ok() {
+                self.last_words = Bytes::from(bytes);
+            }
+        }
+        while !self.last_words.is_empty() {
+            self.unflushed = true;
+            match Pin::new(self.ws.get_mut()).poll_write(cx, &self.last_words) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) => return self.fail(Error::Io(io::ErrorKind::WriteZero.into()), now),
+                Poll::Ready(Ok(count)) => self.last_words.advance(count),
+                Poll::Ready(Err(error)) => return self.fail(Error::Io(error), now),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(self.ws.get_mut()).poll_flush(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => self.fail(Error::Io(error), now),
             }
         }
     }

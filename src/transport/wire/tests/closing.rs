@@ -42,22 +42,73 @@ async fn a_peer_that_does_not_confirm_costs_the_deadline_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn the_peers_close_is_answered_and_kept() {
-    for (payload, code, reason) in [
-        (&b"\x03\xe9going"[..], 1001, "going"),
-        (b"", 1005, ""),
-        (b"\x0f\xa0\xc3\xa9", 4000, "\u{e9}"),
-        (b"\x03\xf4", 1012, ""),
+    for (payload, code, reason, role) in [
+        (&b"\x03\xe9going"[..], 1001, "going", Role::Client),
+        (b"", 1005, "", Role::Client),
+        (b"\x0f\xa0\xc3\xa9", 4000, "\u{e9}", Role::Client),
+        (b"\x03\xf4", 1012, "", Role::Client),
+        (b"\x03\xf6gateway", 1014, "gateway", Role::Client),
+        (b"\x03\xf6gateway", 1014, "gateway", Role::Server),
     ] {
-        let mut rig = rig(|_| {});
+        let mut rig = rig(|setup| setup.role = role);
         rig.peer.send(0x81, b"x").await;
         rig.peer.send(0x88, payload).await;
-        assert_eq!(rig.peer.frame().await.unwrap(), (0x88, payload.to_vec()));
+        // The same frame, and not that of a violation.
+        let answer = if code == 1014 { b"\x03\xe8gateway" } else { payload };
+        assert_eq!(rig.peer.frame().await.unwrap(), (0x88, answer.to_vec()));
         assert_eq!(rig.message().await.data().as_ref(), b"x");
         let closed = rig.closed().await;
         assert_eq!((closed.why.clone(), closed.code()), (Why::Peer, code));
         assert_eq!(closed.received.unwrap().reason, reason);
         drop(rig.peer);
         rig.task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_of_a_link_whose_reading_stands_still_sees_the_peers_answer() {
+    let mut rig = rig(|_| {});
+    let mut sent = 0;
+    while rig.inbox.counters().read().pauses == 0 {
+        rig.peer.send(0x81, b"x").await;
+        tokio::task::yield_now().await;
+        sent += 1;
+        assert!(sent < 1000, "reading goes on for ever");
+    }
+    let start = tokio::time::Instant::now();
+    rig.outbox.close(1000, "", SECOND);
+    assert_eq!(rig.peer.close_code().await, 1000);
+    rig.peer.send(0x88, b"\x03\xe8").await;
+    drop(rig.peer);
+    // The element takes nothing meanwhile.
+    assert_eq!(rig.task.await.unwrap().why, Why::Us);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_behind_a_full_buffer_goes_out_when_the_peer_reads_again() {
+    for violates in [false, true] {
+        let mut rig = rig(|_| {});
+        // More pongs than the pipe and what is kept for it can hold.
+        for _ in 0..4_000 {
+            rig.peer.send(0x89, &[7; 125]).await;
+        }
+        tokio::task::yield_now().await;
+        if violates {
+            rig.peer.send(0xb1, b"").await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        } else {
+            rig.outbox.close(1000, &"r".repeat(123), SECOND);
+            tokio::task::yield_now().await;
+        }
+        let mut last = None;
+        while let Ok(Some(frame)) = tokio::time::timeout(SECOND / 2, rig.peer.frame()).await {
+            assert!(last.is_none(), "nothing comes after the close frame");
+            if frame.0 == 0x88 {
+                last = Some(u16::from_be_bytes([frame.1[0], frame.1[1]]));
+            }
+        }
+        assert_eq!(last, Some(if violates { 1002 } else { 1000 }));
     }
 }
 

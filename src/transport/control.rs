@@ -7,6 +7,7 @@ use http::header;
 use reqwest::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -208,11 +209,13 @@ pub struct Channel {
     outbox: Outbox,
     link: Pin<Box<dyn Future<Output = Closed> + Send>>,
     over: bool,
+    /// How the connection ended, once that has been told.
+    told: Option<Closed>,
     waiting: std::vec::IntoIter<Event>,
 }
 
 impl Channel {
-    fn new(io: reqwest::Upgraded) -> Self {
+    fn new(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let mut setup = Setup::new(io, Role::Client);
         setup.limits =
             Limits { max_message_bytes: MAX_MESSAGE_BYTES, pause: Duration::ZERO, ..Limits::default() };
@@ -220,10 +223,10 @@ impl Channel {
         let (inbox, outbox, link) = setup.open();
         // The link needs no task: it is driven while its messages are awaited.
         let link = Box::pin(link.run(CancellationToken::new()));
-        Self { inbox, outbox, link, over: false, waiting: Vec::new().into_iter() }
+        Self { inbox, outbox, link, over: false, told: None, waiting: Vec::new().into_iter() }
     }
 
-    /// The next message as text, or how the connection ended.
+    /// The next message as text, or how the connection ended; the same again after that.
     ///
     /// # Cancel safety
     ///
@@ -234,8 +237,14 @@ impl Channel {
                 Some(Event::Message(message)) => {
                     return Ok(String::from_utf8_lossy(message.data()).into_owned());
                 }
-                Some(Event::Closed(closed)) => return Err(*closed),
+                Some(Event::Closed(closed)) => {
+                    self.told = Some((*closed).clone());
+                    return Err(*closed);
+                }
                 None => {}
+            }
+            if let Some(closed) = &self.told {
+                return Err(closed.clone());
             }
             let mut events = Vec::new();
             tokio::select! {
@@ -251,5 +260,21 @@ impl Channel {
     pub async fn close(mut self) {
         self.outbox.close(1000, "", CLOSE_TIMEOUT);
         while self.next().await.is_ok() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_is_over_says_so_each_time_it_is_asked() {
+        let (near, far) = tokio::io::duplex(100);
+        let mut channel = Channel::new(near);
+        drop(far);
+        let first = channel.next().await.expect_err("nobody is there");
+        let second = channel.next().await.expect_err("nor later");
+        assert_eq!((first.code(), &first.why), (1006, &second.why));
+        channel.close().await;
     }
 }

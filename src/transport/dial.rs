@@ -172,7 +172,8 @@ async fn follow(
                     "use an address that stays encrypted, or begin with ws if that is acceptable"
                 }
             };
-            Trouble::new(FailureKind::Redirect, error.to_string(), advice).with_response(response)
+            Trouble::new(FailureKind::Redirect, super::handshake::printable(&error.to_string()), advice)
+                .with_response(response)
         })?;
         request = next.with_key(rand::random());
         log.done(format!("{status}: redirected to {}", request.shown_target()));
@@ -196,7 +197,7 @@ fn refusal(response: Response, scheme: Scheme) -> Trouble {
     let wants_tls = scheme == Scheme::Ws
         && response.status == 400
         && response.snippet().to_ascii_lowercase().contains("https");
-    let asks = response.header("www-authenticate").map(|text| super::handshake::printable(&text));
+    let asks = response.header("www-authenticate").map(|text| super::handshake::shown(&text));
     let advice = match response.status {
         101 => "the peer switches to something else than WebSocket".to_owned(),
         200..=299 => "the peer answers as a web server: check that the path is that of a WebSocket".to_owned(),

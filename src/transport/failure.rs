@@ -208,11 +208,6 @@ impl Failure {
         RetryAfter::parse(response.first("retry-after")?, response.first("date"))
     }
 
-    /// What the peer asks for with a 401.
-    pub fn www_authenticate(&self) -> Option<String> {
-        self.response.as_ref()?.header("www-authenticate")
-    }
-
     fn is_of_proxy(&self) -> bool {
         matches!(self.kind, FailureKind::ProxyRefused | FailureKind::ProxyCredentials)
     }
@@ -254,6 +249,8 @@ impl Trouble {
 pub(crate) struct StageLog {
     reports: Vec<StageReport>,
     current: Option<(Stage, Instant, String)>,
+    /// The proxy that is being reached, until it is.
+    to_proxy: Option<String>,
     pub(crate) redirects: Vec<String>,
 }
 
@@ -261,6 +258,16 @@ impl StageLog {
     /// Starts a stage; `doing` is shown if the deadline ends it.
     pub(crate) fn begin(&mut self, stage: Stage, doing: impl Into<String>) {
         self.current = Some((stage, Instant::now(), doing.into()));
+    }
+
+    /// Until [`Self::at_proxy`], names and connections are those of a proxy, and not of the peer.
+    pub(crate) fn heads_for_proxy(&mut self, proxy: impl Into<String>) {
+        self.to_proxy = Some(proxy.into());
+    }
+
+    /// The proxy has been reached.
+    pub(crate) fn at_proxy(&mut self) {
+        self.to_proxy = None;
     }
 
     /// Ends the current stage well.
@@ -308,6 +315,11 @@ impl StageLog {
             Some((stage, _, doing)) => (*stage, doing.clone()),
             None => (Stage::Name, "starting".to_owned()),
         };
+        let summary = format!("no answer within {} ms, while {doing}", limit.as_millis());
+        if let Some(proxy) = &self.to_proxy {
+            let trouble = proxy_unreachable(proxy, &summary);
+            return self.fail(trouble);
+        }
         let advice = match stage {
             Stage::Name => {
                 "the name service of this host does not answer: check its settings, or use an IP address"
@@ -323,9 +335,17 @@ impl StageLog {
                 "the peer accepts the connection but does not answer: check the port, use wss if it expects TLS, or give it more time with TimeoutTime"
             }
         };
-        let summary = format!("no answer within {} ms, while {doing}", limit.as_millis());
         self.fail(Trouble::new(FailureKind::Deadline, summary, advice))
     }
+}
+
+/// A proxy that cannot be reached, whatever the peer behind it does.
+pub(crate) fn proxy_unreachable(proxy: &str, why: &str) -> Trouble {
+    Trouble::new(
+        FailureKind::ProxyUnreachable,
+        format!("the proxy {proxy} cannot be reached: {why}"),
+        "check the proxy's address, or set bypassProxy",
+    )
 }
 
 #[cfg(test)]

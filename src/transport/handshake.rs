@@ -77,7 +77,7 @@ impl Response {
 
     /// Status line for people: control characters shown as escapes, bounded.
     pub(crate) fn shown_status(&self) -> String {
-        printable(&self.status_line.chars().take(200).collect::<String>())
+        shown(&self.status_line)
     }
 
     fn has_token(&self, name: &str, token: &str) -> bool {
@@ -99,6 +99,17 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// How many characters of a peer's header are shown to people.
+const MAX_SHOWN: usize = 200;
+
+/// A peer's words inside a line of ours: [`printable`], and only their beginning.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or_default())),
+        None => printable(text),
+    }
 }
 
 /// Why bytes are no answer.
@@ -307,7 +318,7 @@ pub(crate) fn negotiate(request: &Request, response: &Response) -> Result<Negoti
         let list = if offered.is_empty() { "none".to_owned() } else { offered.join(", ") };
         return Err(Trouble::new(
             FailureKind::Subprotocol,
-            format!("the peer selected the subprotocol `{}`, offered: {list}", printable(selected)),
+            format!("the peer selected the subprotocol `{}`, offered: {list}", shown(selected)),
             "set Sec-WebSocket-Protocol to a subprotocol that the peer speaks",
         ));
     }
@@ -315,7 +326,7 @@ pub(crate) fn negotiate(request: &Request, response: &Response) -> Result<Negoti
     let deflate = Offer::parse(&request.extensions()).accept(extensions.as_deref()).map_err(|error| {
         Trouble::new(
             FailureKind::Extension,
-            error.to_string(),
+            shown(&error.to_string()),
             "correct the offer in Sec-WebSocket-Extensions, or offer none: the peer answers with what cannot be used",
         )
     })?;

@@ -11,6 +11,7 @@ use super::connect::{connect, resolve, words};
 use super::{Environment, FailureKind, Io, Plan, Stage, StageLog, Trouble};
 use crate::engine::target::request::Request;
 use crate::engine::target::{Scheme, Target};
+use crate::transport::failure::proxy_unreachable;
 use crate::transport::handshake::{
     Answer, HeadError, Negotiated, ReadError, Response, check_upgrade, negotiate, read_body, read_head,
 };
@@ -151,13 +152,10 @@ async fn route(
         }
         Kind::Http | Kind::Https | Kind::Socks5h => Vec::new(),
     };
-    let (mut io, through) = reach(&proxy.host, proxy.port, environment, log).await.map_err(|trouble| {
-        Trouble::new(
-            FailureKind::ProxyUnreachable,
-            format!("the proxy {proxy} cannot be reached: {}", trouble.summary),
-            "check the proxy's address, or set bypassProxy",
-        )
-    })?;
+    let unreachable = |trouble: Trouble| proxy_unreachable(&proxy.to_string(), &trouble.summary);
+    log.heads_for_proxy(proxy.to_string());
+    let (mut io, through) = reach(&proxy.host, proxy.port, environment, log).await.map_err(unreachable)?;
+    log.at_proxy();
     log.begin(Stage::Proxy, format!("asking {proxy} for {}", target.authority()));
     let mut addresses = addresses.into_iter();
     let mut address = addresses.next();
@@ -170,7 +168,9 @@ async fn route(
             // An address that the proxy does not reach, such as one of IPv6, leaves the others of the name.
             Err(trouble) if trouble.kind == FailureKind::ProxyRefused && addresses.len() > 0 => {
                 address = addresses.next();
-                (io, _) = connect(&*environment.connector, &[through]).await?;
+                log.heads_for_proxy(proxy.to_string());
+                (io, _) = connect(&*environment.connector, &[through]).await.map_err(unreachable)?;
+                log.at_proxy();
             }
             Err(trouble) => return Err(trouble),
         }

@@ -266,6 +266,12 @@ async fn an_http_proxy_is_asked_for_ws_too_and_its_refusal_is_shown() {
     }
     let failure = dial(&through(Peer::Refuses), by("proxy:3128")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::ProxyUnreachable);
+    // What is silent is the proxy: nothing is said about the peer.
+    let failure = dial(&through(Peer::Silent), by("proxy:3128")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::ProxyUnreachable);
+    let summary = "the proxy http://proxy:3128 cannot be reached: no answer within 5000 ms, while connecting to 9.9.9.9:3128";
+    assert_eq!(failure.summary, summary);
+    assert_eq!(failure.advice, "check the proxy's address, or set bypassProxy");
     let failure = dial(&through(Peer::Refuses), by("gopher://proxy")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::ProxySetting);
 }

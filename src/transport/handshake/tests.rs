@@ -157,6 +157,20 @@ fn what_the_server_selects_must_have_been_offered() {
 }
 
 #[test]
+fn what_the_server_selects_is_shown_short_and_without_control_characters() {
+    for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+        for value in [format!("{}\u{9b}31m", "a".repeat(60_000)), "\u{9b}31m\u{202e}\"".to_owned()] {
+            let response = head(&format!("HTTP/1.1 101 S\r\n{name}: {value}\r\n\r\n"));
+            let offer = &[("Sec-WebSocket-Extensions", "permessage-deflate")];
+            let trouble = negotiate(&request(offer), &response).unwrap_err();
+            let shown = format!("{}{}", trouble.summary, trouble.advice);
+            assert!(shown.chars().count() < 500, "{} characters", shown.chars().count());
+            assert!(!shown.contains(['\u{9b}', '\u{202e}']), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_peers_text_cannot_play_with_the_terminal() {
     assert_eq!(printable("a\x1b[31mb\r\nc\u{202e}d\u{9b}"), "a\\u{1b}[31mb c\\u{202e}d\\u{9b}");
 }

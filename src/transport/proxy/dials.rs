@@ -43,13 +43,15 @@ struct World {
     proxy: Proxy,
     /// TLS of the peers; none is plain.
     peer: Option<Arc<ServerConfig>>,
+    /// Whether the proxy is gone once it has been asked for something.
+    goes: bool,
     /// Names resolved, connections made, and what the proxy was asked for.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
     fn new(proxy: Proxy) -> Self {
-        Self { proxy, peer: None, seen: Arc::default() }
+        Self { proxy, peer: None, goes: false, seen: Arc::default() }
     }
 
     fn note(&self, what: String) {
@@ -175,6 +177,10 @@ impl Connector for World {
         let (near, far) = tokio::io::duplex(1 << 16);
         let world = self.clone();
         let is_proxy = address.ip().to_string() == "9.9.9.9";
+        let asked = self.seen.lock().unwrap().iter().any(|what| what.starts_with("socks"));
+        if is_proxy && self.goes && asked {
+            return Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) });
+        }
         tokio::task::spawn(async move {
             let far: Io = Box::new(far);
             if is_proxy {
@@ -357,6 +363,14 @@ async fn an_address_that_the_proxy_does_not_reach_leaves_the_others() {
         FailureKind::ProxyRefused,
         "the SOCKS5 proxy cannot connect to [fd00::2]:80: network unreachable",
         "address and port",
+    );
+    let mut gone = World::new(Proxy::Socks { wants_credentials: false, reply: 3 });
+    gone.goes = true;
+    check(
+        dial(&gone, "ws://six.example/", "socks5://9.9.9.9").await,
+        FailureKind::ProxyUnreachable,
+        "the proxy socks5://9.9.9.9:1080 cannot be reached: 9.9.9.9:1080: connection refused",
+        "check the proxy's address",
     );
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn connect(
             let summary = format!("the proxy answered `{}` to CONNECT {authority}", response.shown_status());
             let (kind, advice) = if status == 407 {
                 let asks = response.header("proxy-authenticate").unwrap_or_default();
-                let asks = crate::transport::handshake::printable(&asks);
+                let asks = crate::transport::handshake::shown(&asks);
                 let advice = format!(
                     "407: the proxy asks for {}: {} (Basic only)",
                     if asks.is_empty() { "credentials" } else { &asks },

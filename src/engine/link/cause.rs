@@ -238,6 +238,12 @@ impl Changes {
             self.add(change.clone());
         }
         self.overflowed |= later.overflowed;
+        self.forced |= later.forced;
+    }
+
+    /// Somebody asks for a move, whatever the values are.
+    pub(crate) fn force(&mut self) {
+        self.forced = true;
     }
 
     /// Whether someone asked for a move, whatever the values are.

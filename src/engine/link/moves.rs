@@ -1,6 +1,6 @@
 //! How a link moves, waits and dials: what is given up, how soon the next dial may start; performs nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::engine::link::cause::{Cause, Changes, Origin};
 use crate::engine::link::policy::{MAX_RETRY_AFTER, Rejection, Verdict};
@@ -51,7 +51,11 @@ impl Link {
                 self.state = State::Closing { epoch, deadline, then: self.after_close() };
             }
             State::Idle if self.target == Target::Empty => {}
-            State::Backoff { .. } | State::Rejected { .. } if !self.may_hurry(urge) => {}
+            State::Backoff { .. } | State::Rejected { .. }
+                if self.target == Target::Known && !self.may_hurry(urge) =>
+            {
+                self.move_in_turn(ctx, cause, effects);
+            }
             State::Idle | State::Closed | State::Backoff { .. } | State::Rejected { .. } => {
                 self.hurry(ctx, urge);
                 self.refusals = 0;
@@ -80,6 +84,21 @@ impl Link {
         }
     }
 
+    /// A move beyond the ration, while a wait is on: it waits as after a failure, and what is waited for longer is cut short.
+    fn move_in_turn(&mut self, ctx: &mut Context, cause: Cause, effects: &mut Vec<Effect>) {
+        // Once a wait: a definition that goes on setting values must not draw until a short one comes.
+        if let State::Rejected { reason, until } = self.state
+            && self.not_before.is_none_or(|at| at <= ctx.now)
+        {
+            self.hurry(ctx, Urge::Own);
+            let until = self.not_before.map_or(until, |at| at.min(until));
+            self.note_move(cause, effects);
+            self.state = State::Rejected { reason, until };
+        } else {
+            self.moved = Some(cause);
+        }
+    }
+
     /// Dials a successor while the live link stays.
     pub(super) fn move_open_first(
         &mut self,
@@ -90,13 +109,14 @@ impl Link {
         effects: &mut Vec<Effect>,
     ) {
         let State::Ready { epoch, settles, successor } = self.state else { return };
-        if let Some(changes) = changes {
-            self.unapplied.absorb(changes);
+        match changes {
+            Some(changes) => self.unapplied.absorb(changes),
+            // Whatever the values are: so says the action `reconnect`.
+            None => self.unapplied.force(),
         }
         if let Some(attempt) = successor
-            && urge == Urge::Own
-            && changes.is_some()
             && self.unapplied.is_undone()
+            && !self.unapplied.is_forced()
         {
             // The values are again those of the link that is still there.
             self.cancel(attempt, effects);
@@ -344,18 +364,17 @@ impl Link {
     }
 
     pub(super) fn wait_after(&mut self, ctx: &mut Context, verdict: Verdict) -> (Instant, Option<Rejection>) {
-        let bounded =
-            |retry_after: Option<Duration>| retry_after.unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER);
         let failures = self.failures;
         self.failures = self.failures.saturating_add(1);
         match verdict {
             // The jitter comes on top, or all links that one server sent away would come back at once.
             Verdict::Transient { retry_after } => {
-                let wait = self.policy.backoff(failures, &mut ctx.rng) + bounded(retry_after);
+                let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+                let wait = self.policy.backoff(failures, &mut ctx.rng) + asked;
                 (ctx.now + wait, None)
             }
             Verdict::Rejected { reason, retry_after } => {
-                let wait = self.policy.rejected_wait(self.refusals).max(bounded(retry_after));
+                let wait = self.policy.rejected_wait(self.refusals, retry_after, &mut ctx.rng);
                 self.refusals = self.refusals.saturating_add(1);
                 (ctx.now + wait, Some(reason))
             }

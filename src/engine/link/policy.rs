@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::language::model::connection::{Handover, Reconnect};
 
-/// The first wait of a link that was rejected; it doubles up to [`Policy::rejected_delay`].
+/// The first wait of a link that was rejected, at least; it doubles up to [`Policy::rejected_delay`].
 pub const FIRST_REJECTED_DELAY: Duration = Duration::from_secs(10);
 
 /// The longest `Retry-After` that is believed; a peer must not park a link for ever.
@@ -98,9 +98,15 @@ impl Policy {
         self.backoff_ceiling(failures).mul_f64(rng.random_range(0.0..1.0))
     }
 
-    /// The wait after so many refusals in a row (0 is the first): 10 s, 20 s, 40 s, up to [`Policy::rejected_delay`].
-    pub fn rejected_wait(&self, refusals: u32) -> Duration {
-        doubled(FIRST_REJECTED_DELAY, refusals, self.rejected_delay)
+    /// The wait after so many refusals in a row (0 is the first): 10 s, 20 s, 40 s and up to half as long again, at most
+    /// [`Policy::rejected_delay`]; or the peer's `Retry-After` if that is longer, of which a day is believed.
+    ///
+    /// The third that is random spreads links that one server refused at the same moment, with and without `Retry-After`.
+    pub fn rejected_wait(&self, refusals: u32, retry_after: Option<Duration>, rng: &mut StdRng) -> Duration {
+        let ceiling = doubled(FIRST_REJECTED_DELAY * 3 / 2, refusals, self.rejected_delay);
+        let jitter = (ceiling / 3).mul_f64(rng.random_range(0.0..1.0));
+        let least = (ceiling - ceiling / 3).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER));
+        (least + jitter).min(self.rejected_delay.max(MAX_RETRY_AFTER))
     }
 }
 
@@ -279,6 +285,31 @@ mod tests {
         let waits: Vec<f64> = (0..2_000).map(|_| policy.backoff(9, &mut rng).as_secs_f64()).collect();
         assert!(waits.iter().all(|wait| (0.0..=30.0).contains(wait)));
         assert!(waits.iter().any(|wait| *wait < 1.0) && waits.iter().any(|wait| *wait > 29.0));
+    }
+
+    #[test]
+    fn the_wait_after_a_refusal_doubles_to_its_maximum_and_is_spread() {
+        let policy = Policy::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut check = |refusals: u32, retry_after: Option<u64>, from: f64, to: f64| {
+            let retry_after = retry_after.map(Duration::from_secs);
+            let waits: Vec<f64> = (0..2_000)
+                .map(|_| policy.rejected_wait(refusals, retry_after, &mut rng).as_secs_f64())
+                .collect();
+            assert!(waits.iter().all(|wait| (from..=to).contains(wait)), "{refusals} {retry_after:?}");
+            let mean = waits.iter().sum::<f64>() / 2_000.0;
+            let deviation = (waits.iter().map(|wait| (wait - mean).powi(2)).sum::<f64>() / 2_000.0).sqrt();
+            assert!(deviation >= (to - from) / 4.0, "{refusals} {retry_after:?}: {deviation}");
+        };
+        check(0, None, 10.0, 15.0);
+        check(1, None, 20.0, 30.0);
+        check(4, None, 160.0, 240.0);
+        check(5, None, 200.0, 300.0);
+        check(u32::MAX, None, 200.0, 300.0);
+        check(0, Some(60), 60.0, 65.0);
+        check(9, Some(20), 200.0, 300.0);
+        let day = policy.rejected_wait(0, Some(Duration::MAX), &mut rng);
+        assert_eq!(day, MAX_RETRY_AFTER);
     }
 
     #[test]

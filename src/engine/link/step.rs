@@ -308,7 +308,7 @@ impl Link {
                 let attempt = self.start_dial(ctx, epoch, effects);
                 self.state = State::Connecting { attempt };
             }
-            Attempt::Waiting { until, .. } if until <= ctx.now => self.dial(ctx, Cause::Retry, effects),
+            // `Waiting` is a successor's: without a live link the state itself waits.
             Attempt::Held
             | Attempt::Queued { .. }
             | Attempt::Granted { .. }

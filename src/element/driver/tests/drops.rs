@@ -77,7 +77,9 @@ async fn a_refusal_for_good_is_tried_again_slower_each_time() {
         last = Some(call.at);
         call.refuse("403 Forbidden", "", "").await;
     }
-    assert_eq!(waits, [10, 20, 40]);
+    // At least 10 s, 20 s and 40 s, and up to half as long again, so that many links come back spread out.
+    assert!((10..=15).contains(&waits[0]) && (20..=30).contains(&waits[1]), "{waits:?}");
+    assert!(waits.len() == 3 && (40..=60).contains(&waits[2]), "{waits:?}");
 }
 
 /// What a close of the peer leads to, how it is shown, and when it is dialled again.
@@ -103,7 +105,7 @@ async fn check_close(options: &str, close: Option<(u16, &str)>, state: &str, sho
     let call = rig.call().await;
     let took = call.at.duration_since(began);
     if rejected {
-        assert_eq!(took.as_secs(), 10, "{what}");
+        assert!((10..=15).contains(&took.as_secs()), "{what}: {took:?}");
     } else {
         assert!(took <= Duration::from_millis(501), "{what}: {took:?}");
     }
@@ -152,7 +154,7 @@ async fn check_refusal(options: &str, status: &str, headers: &str, state: &str, 
 
 #[tokio::test(start_paused = true)]
 async fn the_status_of_a_refusal_decides_what_happens_next() {
-    let (soon, slowly) = (0.0..0.51, 9.99..10.01);
+    let (soon, slowly) = (0.0..0.51, 9.99..15.01);
     let listed = r#"<bs:Reconnect stopOn="503"/>"#;
     for (options, status, headers, state, wait) in [
         ("", "400 Bad Request", "", "backoff", soon.clone()),
@@ -173,7 +175,7 @@ async fn the_status_of_a_refusal_decides_what_happens_next() {
             "backoff",
             29.9..30.51,
         ),
-        ("", "403 Forbidden", "Retry-After: 60\r\n", "rejected", 59.9..60.01),
+        ("", "403 Forbidden", "Retry-After: 60\r\n", "rejected", 59.9..65.01),
         ("", "403 Forbidden", "Retry-After: 3\r\n", "rejected", slowly),
     ] {
         check_refusal(options, status, headers, state, wait).await;

@@ -107,7 +107,8 @@ impl fmt::Debug for Opened {
 /// Opens a link.
 ///
 /// Names are resolved anew, also for each redirect. Redirects (301, 302, 303, 307, 308 with a `Location`) are followed up to
-/// [`MAX_REDIRECTS`], never from wss to ws, and without secrets to another origin.
+/// [`MAX_REDIRECTS`], never from wss to ws, and without secrets to another origin. The dial budget is the caller's and counts
+/// the first host: waiting for a place of each further one would use up the deadline.
 ///
 /// # Errors
 ///

@@ -998,8 +998,8 @@ fn two_thousand_links_dropped_at_once_come_back_spread_out() {
         assert!(pair[50] - pair[0] >= Duration::from_secs(1), "more than 50 dials in a second");
     }
     assert!(
-        back.last().is_some_and(|last| *last < 45.0),
-        "2,000 at 50 a second take 43 s: {:?}",
+        back.last().is_some_and(|last| (40.0..50.0).contains(last)),
+        "2,000 at 50 a second, a tenth spread, take 48 s: {:?}",
         back.last()
     );
 }

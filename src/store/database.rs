@@ -124,6 +124,27 @@ impl Database {
         Ok(Self { connection, path, key: Arc::new(Secret::new(key)), _lock: lock })
     }
 
+    /// Reads the saved values of elements from a file that cannot be written: a full or read-only disk, a lock of another program.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::open`]; also where the newest values stand in a log that cannot be read along with the file.
+    pub(crate) fn read_only(folder: &Path, elements: &[Arc<str>]) -> Result<Vec<Loaded>, DatabaseError> {
+        let path = folder.join(FILE);
+        let at = |error| failed(&path, error);
+        let mut connection = open_to_read(folder, &path)?;
+        connection.busy_timeout(BUSY).map_err(at)?;
+        check(&connection, &path)?;
+        let mut run = || {
+            let transaction = connection.transaction()?;
+            let key: Vec<u8> =
+                transaction.query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0))?;
+            let key = Arc::new(Secret::new(hmac::Key::new(hmac::HMAC_SHA256, &key)));
+            elements.iter().map(|element| load(&transaction, &key, element)).collect::<rusqlite::Result<_>>()
+        };
+        run().map_err(at)
+    }
+
     /// Renames a damaged file and what belongs to it; returns the new name.
     pub(crate) fn set_aside(folder: &Path, mut seconds: u64) -> Result<PathBuf, DatabaseError> {
         let path = folder.join(FILE);
@@ -199,13 +220,34 @@ fn private_file(path: &Path) -> Result<File, DatabaseError> {
     open().map_err(|error| DatabaseError::Create { path: path.to_owned(), error })
 }
 
-fn prepare(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError> {
+/// Opens a file without ever writing to it.
+fn open_to_read(folder: &Path, path: &Path) -> Result<Connection, DatabaseError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok(connection)
+    });
+    let error = match opened {
+        Ok(connection) => return Ok(connection),
+        Err(error) => failed(path, error),
+    };
+    // Where even the shared memory of the log cannot be made, a file without a log can be taken as it is.
+    let log = fs::metadata(folder.join(format!("{FILE}-wal"))).map_or(0, |log| log.len());
+    let Ok(mut address) = url::Url::from_file_path(path) else { return Err(error) };
+    if log > 0 {
+        return Err(error);
+    }
+    address.set_query(Some("immutable=1"));
+    Connection::open_with_flags(address.as_str(), flags | OpenFlags::SQLITE_OPEN_URI).map_err(|_| error)
+}
+
+/// Checks that a file is a sound store of this version or an older one; gives the version.
+fn check(connection: &Connection, path: &Path) -> Result<usize, DatabaseError> {
     let at = |error| failed(path, error);
-    let number =
-        |connection: &Connection, sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let version = number(connection, "PRAGMA user_version").map_err(at)?;
-    let tables = number(connection, "SELECT count(*) FROM sqlite_schema").map_err(at)?;
-    let application = number(connection, "PRAGMA application_id").map_err(at)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let version = number("PRAGMA user_version").map_err(at)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(at)?;
+    let application = number("PRAGMA application_id").map_err(at)?;
     if tables > 0 && application != APPLICATION {
         return Err(DatabaseError::Foreign { path: path.to_owned() });
     }
@@ -217,6 +259,12 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError
     if check != "ok" {
         return Err(DatabaseError::Damaged { path: path.to_owned() });
     }
+    Ok(known)
+}
+
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError> {
+    let at = |error| failed(path, error);
+    let known = check(connection, path)?;
     let mut migrate = || {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

@@ -142,7 +142,7 @@ impl Keeper {
         let (work, replies): (Vec<Work>, Vec<Reply>) =
             batch.into_iter().map(|command| (command.work, command.reply)).unzip();
         let Some(database) = self.database.take() else {
-            self.refuse(replies);
+            self.perform_without(work, replies).await;
             return;
         };
         let (work, outcome) = match transact(database, work).await {
@@ -172,6 +172,33 @@ impl Keeper {
                 self.down(chain(&error));
                 self.refuse(replies);
             }
+        }
+    }
+
+    /// The store is down: what was saved can often still be read, and nothing can be written.
+    async fn perform_without(&mut self, work: Vec<Work>, replies: Vec<Reply>) {
+        let (mut elements, mut loads, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for (work, reply) in work.into_iter().zip(replies) {
+            match work {
+                Work::Load { element } => {
+                    elements.push(element);
+                    loads.push(reply);
+                }
+                Work::Save { .. } | Work::Forget { .. } => rest.push(reply),
+            }
+        }
+        self.refuse(rest);
+        if loads.is_empty() {
+            return;
+        }
+        let folder = self.folder.clone();
+        match blocking(move || Database::read_only(&folder, &elements)).await {
+            Ok(Ok(loaded)) => answer(loads, loaded),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "saved values cannot be read either");
+                self.refuse(loads);
+            }
+            Err(_) => self.refuse(loads),
         }
     }
 
@@ -215,6 +242,9 @@ impl Keeper {
             Health::Down(reason) => reason.clone(),
             Health::Opening | Health::Ready | Health::Stopped => Arc::from("not open"),
         };
+        if replies.is_empty() {
+            return;
+        }
         self.publish.send_modify(|status| status.refused += replies.len() as u64);
         for reply in replies {
             reply.refuse(StoreError::Down(reason.clone()));

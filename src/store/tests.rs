@@ -324,6 +324,7 @@ async fn a_write_that_fails_is_refused_with_the_reason_and_leaves_what_was_saved
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let saved = save(&store, "one", vec![Write::param(1, "after".into())]).await;
     assert!(matches!(&saved, Err(StoreError::Down(reason)) if reason.contains("locked")), "{saved:?}");
+    assert_eq!(values(&store, "one").await, [(1, None, "before".into())], "it can be read all the same");
     other.execute_batch("ROLLBACK").unwrap();
     wait(&store, |status| status.health == Health::Ready).await;
     assert_eq!(values(&store, "one").await, [(1, None, "before".into())]);
@@ -343,6 +344,11 @@ async fn a_second_process_is_told_that_the_store_is_in_use() {
         "{saved:?}"
     );
     save(&store, "one", vec![Write::param(1, "x".into())]).await.unwrap();
+    assert_eq!(
+        values(&second, "one").await,
+        [(1, None, "x".into())],
+        "what is saved can be read all the same"
+    );
     stop(tasks).await;
     wait(&second, |status| status.health == Health::Ready).await;
     assert_eq!(values(&second, "one").await, [(1, None, "x".into())]);

@@ -251,14 +251,20 @@ impl Driver {
         self.stopping == Some(Stopping::Links) && self.slots.iter().all(Slot::has_stopped)
     }
 
-    /// Answers what was asked before the stop, and waits a little for the last saves.
+    /// Waits a little for the last saves and answers the sets that caused them; what was not begun is refused.
     async fn end(mut self: Box<Self>) {
         self.state = ElementState::Stopped;
         self.status_is_old = true;
         self.publish();
         self.requests.close();
-        let last_saves =
-            async { while let Some(Came::Saved(_) | Came::File { .. }) = self.waiting.next().await {} };
+        let last_saves = async {
+            while let Some(came) = self.waiting.next().await {
+                match came {
+                    Came::Saved(saved) => saved.answer(),
+                    Came::File { .. } => {}
+                }
+            }
+        };
         if tokio::time::timeout(LAST_SAVES, last_saves).await.is_err() {
             tracing::warn!(element = %self.spec.name, "the store did not answer in time; the last values may not be saved");
         }

@@ -232,7 +232,7 @@ impl Driver {
             counters: inbox.counters(),
             inbox,
             outbox,
-            abort,
+            abort: Some(abort),
             target,
             peer,
             subprotocol,

@@ -253,9 +253,9 @@ impl Driver {
             self.failed(connection, epoch, shown);
         }
         self.step_link(connection, Input::Lost { epoch, verdict, close });
-        if let Some(life) = self.life(connection) {
-            // After the step: its effects may still want to know the peer.
-            drop(life.remove_socket(epoch));
+        // After the step: its effects may still want to know the peer.
+        if let Some(socket) = self.life(connection).and_then(|life| life.remove_socket(epoch)) {
+            socket.let_go();
         }
         self.status_is_old = true;
     }

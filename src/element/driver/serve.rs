@@ -11,7 +11,7 @@ use crate::element::handle::{
 };
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::logic::TableEdit;
-use crate::engine::param::change::display_text;
+use crate::engine::param::change::{Shown, display_text};
 use crate::engine::param::{Fill, Origin, Rejected};
 use crate::language::model::id::{ParamIx, TableIx};
 use crate::store::{Ack, acknowledged};
@@ -131,7 +131,7 @@ impl Driver {
     pub(super) fn reading(&self, param: ParamIx) -> Reading {
         let params = self.engine.params();
         let described = self.engine.protocol().param(param);
-        let (value, display, set) = match described.table {
+        let (value, set) = match described.table {
             Some(table) => {
                 let rows: Vec<(Arc<str>, Vec<Value>)> = params
                     .rows(table)
@@ -139,17 +139,26 @@ impl Driver {
                     .map(|row| (row.key().clone(), self.shown_cells(table, row.cells())))
                     .collect();
                 let set = !rows.is_empty();
-                (Readable::Table(rows), None, set)
+                (Readable::Table(rows), set)
             }
-            None => {
-                let value = params.get(param);
-                let text = display_text(described, value);
-                let display = (!value.is_empty() && *text != *value.to_text()).then_some(text);
-                let shown = if described.secret { Value::Empty } else { value.clone() };
-                (Readable::Scalar(shown), display.filter(|_| !described.secret), !value.is_empty())
-            }
+            None => return self.scalar(param, params.shown(param)),
         };
-        Reading { param, value, display, secret: described.secret, set }
+        Reading { param, value, display: None, secret: described.secret, set }
+    }
+
+    /// What is seen of a standalone parameter that has, or had, this value.
+    pub(super) fn scalar(&self, param: ParamIx, shown: Shown) -> Reading {
+        let described = self.engine.protocol().param(param);
+        let (value, display, set) = match shown {
+            Shown::Value(value) => {
+                let text = display_text(described, &value);
+                let display = (!value.is_empty() && *text != *value.to_text()).then_some(text);
+                let set = !value.is_empty();
+                (value, display, set)
+            }
+            Shown::Secret { set } => (Value::Empty, None, set),
+        };
+        Reading { param, value: Readable::Scalar(value), display, secret: described.secret, set }
     }
 
     /// Cells without those of secret columns.

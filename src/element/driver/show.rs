@@ -11,12 +11,12 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::element::driver::Driver;
 use crate::element::driver::slot::{Life, Slot};
-use crate::element::handle::{Change, Readable, TapEvent, WireEvent};
+use crate::element::handle::{Change, Readable, Reading, TapEvent, WireEvent};
 use crate::element::status::{ConnectionStatus, LinkStatus, Status};
 use crate::engine::link::status::Epoch;
-use crate::engine::param::change::{Change as Told, Changed};
+use crate::engine::param::change::{Change as Told, Changed, Shown};
 use crate::language::model::connection::ConnectionKind;
-use crate::language::model::id::{ConnectionIx, TableIx};
+use crate::language::model::id::{ConnectionIx, ParamIx, TableIx};
 use crate::value::{Value, Wall};
 
 /// One who watches changes.
@@ -41,34 +41,54 @@ impl Driver {
     }
 
     fn told(&self, change: &Told) -> Change {
-        let mut reading = self.reading(change.param);
         let mut deleted = Vec::new();
-        match &change.what {
-            Changed::Value(_) | Changed::Table => {}
-            Changed::Cell { key, .. } | Changed::Row { key, .. } => {
-                // A change of a table carries the rows that changed, under the table's own parameter.
-                let described = self.engine.protocol().param(change.param);
-                let table = described.table.or(described.column.map(|(table, _)| table));
-                if let Some(table) = table {
-                    let cells = self
-                        .engine
-                        .params()
-                        .rows(table)
-                        .get(key)
-                        .map(|row| self.shown_cells(table, row.cells()));
-                    reading.param = self.engine.protocol().table(table).param;
-                    reading.value =
-                        Readable::Table(cells.map(|cells| (key.clone(), cells)).into_iter().collect());
-                    (reading.secret, reading.set, reading.display) = (false, true, None);
+        let reading = match &change.what {
+            // The value of that moment: more may have been set since.
+            Changed::Value(shown) => self.scalar(change.param, shown.clone()),
+            Changed::Table => self.reading(change.param),
+            Changed::Cell { key, column, value } => {
+                let mut cells = self.row_of(change.param, key);
+                if let Some(cell) = cells.get_mut(usize::from(*column)) {
+                    *cell = plain(value);
                 }
+                self.row_reading(change.param, key, cells)
+            }
+            Changed::Row { key, cells } => {
+                self.row_reading(change.param, key, cells.iter().map(plain).collect())
             }
             Changed::RowGone { key } => {
-                reading.value = Readable::Table(Vec::new());
                 deleted.push(key.clone());
+                self.rows_reading(change.param, Vec::new())
             }
-        }
+        };
         let whole = matches!((&change.what, &reading.value), (Changed::Table, Readable::Table(_)));
         Change { seq: change.seq, at: self.ctx.wall, reading, deleted, whole }
+    }
+
+    /// The table that a parameter is, or is a column of.
+    fn table_of(&self, param: ParamIx) -> Option<TableIx> {
+        let described = self.engine.protocol().param(param);
+        described.table.or(described.column.map(|(table, _)| table))
+    }
+
+    /// What is seen of a row now; nothing if it is gone.
+    fn row_of(&self, param: ParamIx, key: &str) -> Vec<Value> {
+        let row = self.table_of(param).and_then(|table| {
+            let row = self.engine.params().rows(table).get(key)?;
+            Some(self.shown_cells(table, row.cells()))
+        });
+        row.unwrap_or_default()
+    }
+
+    /// A change of a table carries the rows that changed, under the table's own parameter.
+    fn row_reading(&self, param: ParamIx, key: &Arc<str>, cells: Vec<Value>) -> Reading {
+        let rows = if cells.is_empty() { Vec::new() } else { vec![(key.clone(), cells)] };
+        self.rows_reading(param, rows)
+    }
+
+    fn rows_reading(&self, param: ParamIx, rows: Vec<(Arc<str>, Vec<Value>)>) -> Reading {
+        let param = self.table_of(param).map_or(param, |table| self.engine.protocol().table(table).param);
+        Reading { param, value: Readable::Table(rows), display: None, secret: false, set: true }
     }
 
     pub(super) fn is_tapped(&self) -> bool {
@@ -253,5 +273,13 @@ mod tests {
         ] {
             assert_eq!(without_basic(text), shown);
         }
+    }
+}
+
+/// A value as it is told: that of a secret is empty.
+fn plain(shown: &Shown) -> Value {
+    match shown {
+        Shown::Value(value) => value.clone(),
+        Shown::Secret { .. } => Value::Empty,
     }
 }

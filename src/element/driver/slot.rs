@@ -63,7 +63,8 @@ pub(super) struct Socket {
     pub(super) epoch: Epoch,
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
-    pub(super) abort: AbortHandle,
+    /// Its task; none once it ends by itself, within a bounded time.
+    pub(super) abort: Option<AbortHandle>,
     pub(super) counters: Arc<Counters>,
     /// Where it goes, without secrets.
     pub(super) target: Arc<str>,
@@ -83,7 +84,17 @@ pub(super) struct Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.abort.abort();
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+}
+
+impl Socket {
+    /// Leaves a link that is over to its task, which lets the peer end the connection, so that our last frame is not lost in a
+    /// reset (RFC 6455, 7.1.1).
+    pub(super) fn let_go(mut self) {
+        self.abort = None;
     }
 }
 

@@ -110,7 +110,7 @@ impl Driver {
     /// Everything before the first wait of the loop.
     pub(super) async fn begin(&mut self) {
         let loaded = load(self.services.store.clone(), self.spec.name.clone()).await;
-        let first = first(&self.spec, &loaded);
+        let first = first(&self.spec, loaded.as_ref());
         drop(loaded);
         self.services.clock.refresh(&mut self.ctx);
         self.engine.start(&mut self.ctx, first);
@@ -134,23 +134,25 @@ impl Driver {
     }
 }
 
-async fn load(store: Option<Store>, name: Arc<str>) -> Loaded {
-    let Some(store) = store else { return Loaded::default() };
+/// What was saved; `None` if there is a store and it did not say.
+async fn load(store: Option<Store>, name: Arc<str>) -> Option<Loaded> {
+    let Some(store) = store else { return Some(Loaded::default()) };
     let reason = match tokio::time::timeout(LOAD, store.load(&name)).await {
-        Ok(Ok(loaded)) => return loaded,
+        Ok(Ok(loaded)) => return Some(loaded),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the store did not answer in time".to_owned(),
     };
     tracing::error!(element = %name, %reason, "saved values could not be read; starting without them");
-    Loaded::default()
+    None
 }
 
 /// The values that an element starts with: what was saved and what the settings say; the engine chooses.
-fn first(spec: &Spec, loaded: &Loaded) -> First {
+fn first(spec: &Spec, loaded: Option<&Loaded>) -> First {
     let protocol = &spec.protocol;
+    let values = loaded.map_or(&[][..], |loaded| &loaded.values);
     let mut first = First::default();
     let mut rows: Vec<(TableIx, Vec<Row>)> = Vec::new();
-    for (cell, value) in &loaded.values {
+    for (cell, value) in values {
         // A parameter that the definition no longer has keeps its place in the store.
         let Some(param) = protocol.param_by_id(ParamId(cell.param.cast_signed())) else { continue };
         let described = protocol.param(param);
@@ -167,10 +169,11 @@ fn first(spec: &Spec, loaded: &Loaded) -> First {
         let id = number(protocol.param(setting.param).id);
         let source = if setting.external { Provenance::External } else { Provenance::Literal };
         let value = setting.value.expose().clone();
-        let applied = match loaded.applied(id, setting.value.expose()) {
-            Applied::Never => None,
-            Applied::Same => Some(THIS),
-            Applied::Differs => Some(ANOTHER),
+        let applied = match loaded.map(|loaded| loaded.applied(id, setting.value.expose())) {
+            Some(Applied::Never) => None,
+            // Whether it is new cannot be known: it holds for now, and must not replace what may have been saved.
+            Some(Applied::Same) | None => Some(THIS),
+            Some(Applied::Differs) => Some(ANOTHER),
         };
         match first.stored.iter_mut().find(|(param, _)| *param == setting.param) {
             Some((_, stored)) => stored.applied = applied,

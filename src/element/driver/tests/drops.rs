@@ -394,6 +394,25 @@ async fn a_dial_that_breaks_inside_does_not_take_the_element_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_on_sending_after_its_mistake_still_reads_the_close_frame() {
+    let mut rig = Rig::start(Given { options: r#"<bs:Limits maxMessageBytes="4096"/>"#, ..Given::default() });
+    let (_, mut io) = rig.call().await.upgrade_raw("").await;
+    // The subscription: two bytes of head, four of mask.
+    let mut subscription = [0; 6 + "subscribe".len()];
+    io.read_exact(&mut subscription).await.expect("it begins with it");
+    // A text of 8 KiB, which is beyond the limit, and then the payload all the same.
+    io.write_all(&[0x81, 126, 0x20, 0x00]).await.expect("it is read");
+    rig.until(|link| link.last_close.is_some()).await;
+    for _ in 0..8 {
+        io.write_all(&[b'x'; 1024]).await.expect("the element still reads and throws away");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut head = [0; 2];
+    io.read_exact(&mut head).await.expect("a close frame");
+    assert_eq!(head[0], 0x88);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_beyond_the_limit_ends_the_link_with_1009_and_the_next_one_works() {
     let (mut rig, mut peer) = Rig::open(r#"<bs:Limits maxMessageBytes="4096"/>"#).await;
     let most = "x".repeat(4_096 - br#"{"state":""}"#.len());

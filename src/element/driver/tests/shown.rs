@@ -32,6 +32,35 @@ async fn a_subscriber_gets_a_snapshot_and_then_every_change_without_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_change_carries_the_value_of_its_moment() {
+    let (rig, _peer) = Rig::open("").await;
+    let mut changes = rig.handle.subscribe().await.expect("it runs");
+    rig.set(32, 1.0).await;
+    let mut got = Vec::new();
+    while got.len() < 2 {
+        let change = tokio::time::timeout(PATIENCE, changes.next()).await.expect("it comes").expect("told");
+        if change.reading.param == rig.ix(8) {
+            got.push(change.reading.value);
+        }
+    }
+    assert_eq!(got, ["/b", "/a"].map(|path| Readable::Scalar(Value::text(path))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_is_the_engine_s_business_and_clear_on_display_that_of_people() {
+    for (action, shown) in [("clear", "v"), ("clear on display", "")] {
+        let (rig, mut peer) = Rig::open("").await;
+        peer.value("v");
+        rig.until_text(41, "v").await;
+        rig.set(39, action).await;
+        assert_eq!(rig.text(41).await, shown, "{action}");
+        // The same value again is shown again.
+        peer.value("v");
+        rig.until_text(41, "v").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscriber_that_lags_is_dropped_and_can_begin_anew() {
     let (rig, mut peer) = Rig::open("").await;
     let mut slow = rig.handle.subscribe().await.expect("it runs");

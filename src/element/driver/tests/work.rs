@@ -193,6 +193,47 @@ async fn a_store_that_is_down_is_named_in_the_answer_and_never_stops_the_link() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn values_that_cannot_be_read_are_not_replaced_by_the_settings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backshell.db");
+    let run = async |params: &[(i32, &str)], expected: &str| {
+        let (mut below, store) = store(folder.path());
+        let mut rig = Rig::start(Given { store: Some(store), params, ..Given::default() });
+        let mut peer = rig.call().await.upgrade("").await;
+        assert_eq!(peer.path(), expected);
+        assert_eq!(peer.message().await, "subscribe");
+        if params.is_empty() {
+            assert_eq!(rig.try_set(8, "/saved").await, Ok(SetDone { not_saved: None }));
+        }
+        rig.stop.cancel();
+        rig.ended().await;
+        assert_eq!(below.stop(Duration::from_secs(20)).await, Vec::<String>::new());
+    };
+    run(&[], "/a").await;
+    let aside = folder.path().join("aside");
+    std::fs::rename(&file, &aside).expect("it is there");
+    // Nobody can read a folder as a file, and it is no damage that could be set aside.
+    std::fs::create_dir(&file).expect("made");
+    run(&[(8, "/settings")], "/settings").await;
+    std::fs::remove_dir(&file).expect("still empty");
+    std::fs::rename(&aside, &file).expect("still there");
+    run(&[], "/saved").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_waits_for_its_save_at_the_stop_is_answered_by_what_became_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_below, store) = store(folder.path());
+    let mut rig = Rig::start(Given { store: Some(store), ..Given::default() });
+    let _peer = rig.up().await;
+    let stop = rig.stop.clone();
+    let set = rig.try_set(13, "last");
+    let (done, ()) = tokio::join!(set, async move { stop.cancel() });
+    assert_eq!(done, Ok(SetDone { not_saved: None }));
+    rig.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_noisy_connection_does_not_hold_up_the_others() {
     let ctx = Clock::at(Wall(EPOCH), 1).context(1);
     let mut tasks = Tasks::new(&CancellationToken::new());
@@ -208,7 +249,7 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
             counters: inbox.counters(),
             inbox,
             outbox,
-            abort,
+            abort: Some(abort),
             target: nowhere.clone(),
             peer: nowhere,
             subprotocol: None,

@@ -26,6 +26,10 @@ pub use rows::{Cells, Fill};
 /// What a parameter without a value has.
 pub static EMPTY: Value = Value::Empty;
 
+/// The longest text or bytes that a parameter or a cell holds: 64 MiB, more than most limits of a message, and little enough
+/// that a definition that appends without end does not take the process with it.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024 * 1024;
+
 /// The longest field that `change length` can ask for, in bytes.
 const MAX_LENGTH: u32 = 1_048_576;
 
@@ -96,6 +100,9 @@ pub enum Rejected {
         /// The number, after `Sequence`.
         value: f64,
     },
+    /// The value is longer than [`MAX_VALUE_BYTES`].
+    #[error("longer than {MAX_VALUE_BYTES} bytes")]
+    TooLong,
     /// A step of `Sequence` has no number to work with, or no finite result.
     #[error("the sequence has no result")]
     Sequence,
@@ -120,6 +127,16 @@ pub enum Rejected {
     /// A primary key cannot be changed.
     #[error("the primary key of a row cannot change")]
     KeyChange,
+    /// One of several rows cannot be taken.
+    #[error("row {row}{}: {why}", .param.map_or_else(String::new, |param| format!(", parameter {param}")))]
+    InRow {
+        /// Which one, from 1.
+        row: usize,
+        /// The column's parameter, if it is one cell that does not fit.
+        param: Option<i32>,
+        /// What is wrong with it.
+        why: Box<Rejected>,
+    },
     /// The table has [`table::MAX_ROWS`] rows.
     #[error("the table is full")]
     Full,

@@ -1,6 +1,6 @@
 //! Makes a value fit its parameter: type, exceptions, sequence, decimals, range; stores nothing.
 
-use crate::engine::param::{Origin, Rejected};
+use crate::engine::param::{MAX_VALUE_BYTES, Origin, Rejected};
 use crate::language::model::id::ParamIx;
 use crate::language::model::param::{
     Exception, Param, RawType, SequenceOp, SequenceOperand, SequenceStep, ValueType,
@@ -22,6 +22,9 @@ pub(super) fn fit(
 ) -> Result<Value, Rejected> {
     if value.is_empty() {
         return Ok(value);
+    }
+    if length(&value) > MAX_VALUE_BYTES {
+        return Err(Rejected::TooLong);
     }
     let value = if origin == Origin::Message { trimmed(param.trim, value) } else { value };
     if let Some(exception) = exception(param, &value, origin) {
@@ -80,6 +83,15 @@ fn fits_raw_type(param: &Param, value: &Value) -> bool {
         | RawType::UnsignedNumber
         | RawType::Double
         | RawType::Bcd => as_number(param, value, Origin::Message).is_some(),
+    }
+}
+
+/// In bytes; a number has none to speak of.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::Empty | Value::Number(_) => 0,
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
     }
 }
 

@@ -148,8 +148,14 @@ impl Params {
     /// Sets many rows at once: one event, whatever their number.
     ///
     /// A cell that does not fit keeps its value, a row without a key is left out; both are counted in [`Params::rejected`].
+    /// A person or a program, which gets an answer, is told of the first of these instead, and nothing changes.
     /// Of two rows with one key the last counts.
     pub fn fill(&mut self, table: TableIx, rows: Vec<Cells>, mode: Fill, origin: Origin) -> Outcome {
+        if matches!(origin, Origin::User | Origin::Api)
+            && let Err(rejected) = self.check_rows(table, &rows, origin)
+        {
+            return self.reject(rejected);
+        }
         let mut differs = false;
         let mut named = BTreeSet::new();
         for cells in rows {
@@ -167,6 +173,26 @@ impl Params {
             differs |= rows.retain(&named) > 0;
         }
         self.table_event(table, differs, origin)
+    }
+
+    /// Whether all rows can be taken.
+    fn check_rows(&self, table: TableIx, rows: &[Cells], origin: Origin) -> Result<(), Rejected> {
+        if rows.len() > MAX_ROWS {
+            return Err(Rejected::Full);
+        }
+        let columns = &self.protocol.table(table).columns;
+        for (row, cells) in (1..).zip(rows) {
+            let wrong = |param, why| Rejected::InRow { row, param, why: Box::new(why) };
+            let key = self.key_of(table, cells, origin).map_err(|why| wrong(None, why))?;
+            for (column, cell) in (0_u16..).zip(cells) {
+                let Some(value) = cell else { continue };
+                self.fit_cell(table, &key, column, value.clone(), origin).map_err(|why| {
+                    let of = columns.get(usize::from(column));
+                    wrong(of.map(|of| self.describe(of.param).id.0), why)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn table_event(&mut self, table: TableIx, differs: bool, origin: Origin) -> Outcome {

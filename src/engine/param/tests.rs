@@ -75,6 +75,16 @@ fn after_clear_the_same_value_counts_as_new_and_people_still_see_the_old_one() {
 }
 
 #[test]
+fn a_value_has_a_longest_length() {
+    let (mut params, param) = one(ParamKind::Read, ValueType::String, |_| {});
+    for (length, taken) in [(MAX_VALUE_BYTES, true), (MAX_VALUE_BYTES + 1, false)] {
+        let outcome = params.set(param, Value::text("x".repeat(length)), Origin::Engine);
+        assert_eq!(matches!(outcome, Outcome::Event(_)), taken, "{length}");
+        assert_eq!(params.get(param).to_text().len(), MAX_VALUE_BYTES);
+    }
+}
+
+#[test]
 fn values_are_fitted_to_the_type() {
     let bytes = |bytes: &'static [u8]| Value::Bytes(Bytes::from_static(bytes));
     for (value_type, value, expected) in [
@@ -415,6 +425,20 @@ fn a_fill_is_one_event_and_keeps_the_state_of_rows() {
     assert!(is_event(&params.fill(table, unfit, Fill::Replace, Origin::Message)));
     assert_eq!(params.rejected(), rejected + 1);
     assert_eq!(params.cell(table, "b", 2), Some(&2.0.into()), "a cell that does not fit keeps its value");
+
+    // Who gets an answer is told, and nothing is half done.
+    for (row, wrong) in [
+        (vec![Some("b".into()), None, Some("no number".into())], "row 2, parameter"),
+        (vec![None, Some("x".into())], "row 2: the row has no primary key"),
+        (vec![Some("e".into()), None, None, None, Some("x".into())], "row 2: there is no column 4"),
+    ] {
+        let rows = vec![cells("f", "x", 1.0), row];
+        let Outcome::Rejected(rejected) = params.fill(table, rows, Fill::Replace, Origin::Api) else {
+            panic!("taken: {wrong}");
+        };
+        assert!(rejected.to_string().starts_with(wrong), "{rejected}");
+        assert_eq!(keys(&params, table), ["b"]);
+    }
 
     let all = params.clear(params.protocol().table(table).param);
     assert!(all.is_some() && params.rows(table).is_empty());

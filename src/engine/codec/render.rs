@@ -171,7 +171,7 @@ impl Object for Callable {
                 Err(Error::new(ErrorKind::MissingArgument, "param takes one argument: an id or a name"))
             }
             (Function::Tai, []) => Ok(JinjaValue::from(tai(self.known.wall, self.known.tai_offset))),
-            (Function::Now, []) => Ok(JinjaValue::from(rfc3339(self.known.wall))),
+            (Function::Now, []) => Ok(JinjaValue::from(self.known.wall.rfc3339())),
             (Function::Uuid, []) => Ok(JinjaValue::from(self.known.uuid())),
             (Function::Tai | Function::Now | Function::Uuid, _) => {
                 Err(Error::new(ErrorKind::TooManyArguments, "takes no argument"))
@@ -231,29 +231,6 @@ fn exact_integer(number: f64) -> Option<i64> {
 fn tai(wall: Wall, offset: i64) -> String {
     let seconds = i128::from(wall.0 / 1_000_000_000) + i128::from(offset);
     format!("{}:{}", seconds.max(0), wall.0 % 1_000_000_000)
-}
-
-/// UTC with milliseconds (RFC 3339).
-fn rfc3339(wall: Wall) -> String {
-    let seconds = wall.0 / 1_000_000_000;
-    let millis = wall.0 / 1_000_000 % 1_000;
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// The Gregorian date of a day counted from 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Years are taken to begin in March, so that the leap day is the last of a year; day 0 is then 0000-03-01.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

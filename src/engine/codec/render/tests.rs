@@ -77,18 +77,6 @@ fn functions_tell_time_and_make_ids() {
 }
 
 #[test]
-fn days_are_those_of_the_calendar() {
-    for (seconds, expected) in [
-        (0, "1970-01-01T00:00:00.000Z"),
-        (951_782_400, "2000-02-29T00:00:00.000Z"),
-        (4_107_542_399, "2100-02-28T23:59:59.000Z"),
-        (4_107_542_400, "2100-03-01T00:00:00.000Z"),
-    ] {
-        assert_eq!(rfc3339(Wall(seconds * 1_000_000_000)), expected);
-    }
-}
-
-#[test]
 fn what_is_not_defined_is_an_error() {
     for text in [
         "{{ Nmae }}",

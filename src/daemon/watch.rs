@@ -4,6 +4,7 @@
 //! found by comparing stamps, so that lost events, links that are swapped and folders that come and go all end up right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use notify::event::{AccessKind, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How long a folder must be quiet before its files are looked at: an editor writes, renames and sets rights in a burst.
 pub const QUIET: Duration = Duration::from_millis(100);
@@ -30,13 +31,28 @@ pub struct Watch {
     folders: BTreeSet<PathBuf>,
     // Folders that the system does not report on: not there yet, no rights, or no watches left.
     unreported: BTreeSet<PathBuf>,
+    // How far the present look is. It is kept here and not in `changed`, which may be dropped at each of its waits.
+    look: Look,
+    // What the present look has found; told when the look is over.
+    found: BTreeSet<PathBuf>,
+}
+
+/// How far a look at the files is.
+#[derive(Clone, Debug)]
+enum Look {
+    /// It begins with an event, or at this time; none: the time is not set yet.
+    Awaited(Option<Instant>),
+    /// There was an event: it waits for quiet, which is at `until` if nothing more comes, and for no longer than to `end`.
+    Quieting { until: Instant, end: Instant },
+    /// The stamps up to this file have been compared.
+    Comparing(Option<PathBuf>),
 }
 
 /// What is compared to tell whether a file changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stamp {
     Missing,
-    There { modified: Option<SystemTime>, len: u64, identity: u64 },
+    There { modified: Option<SystemTime>, len: u64, identity: Identity },
 }
 
 impl Watch {
@@ -60,6 +76,8 @@ impl Watch {
             files: BTreeMap::new(),
             folders: BTreeSet::new(),
             unreported: BTreeSet::new(),
+            look: Look::Awaited(None),
+            found: BTreeSet::new(),
         }
     }
 
@@ -83,6 +101,7 @@ impl Watch {
             stamps.insert(file, stamp);
         }
         self.files = stamps;
+        self.found.retain(|file| self.files.contains_key(file));
         for gone in self.folders.difference(&wanted) {
             if let Some(watcher) = &mut self.watcher {
                 // The folder may be gone already, and its watch with it.
@@ -105,24 +124,52 @@ impl Watch {
     ///
     /// # Cancel safety
     ///
-    /// Cancel-safe: a change that was not returned is found by the next call.
+    /// Cancel-safe: the next call goes on where this one was dropped, so that an event, the wait for quiet, and the time of
+    /// the next look without an event all hold, however often it is dropped.
     pub async fn changed(&mut self) -> BTreeSet<PathBuf> {
         loop {
-            let pause = if self.is_polling() { POLL } else { SAFETY };
-            if timeout(pause, self.signal.notified()).await.is_ok() {
-                self.quiet().await;
-            }
-            self.report_again();
-            let changed = self.compare().await;
-            if !changed.is_empty() {
-                return changed;
+            match self.look.clone() {
+                Look::Awaited(at) => self.awaited(at).await,
+                Look::Quieting { until, end } => self.quieting(until, end).await,
+                Look::Comparing(after) => {
+                    if self.compared(after).await {
+                        self.look = Look::Awaited(None);
+                        self.report_again();
+                        let found = std::mem::take(&mut self.found);
+                        if !found.is_empty() {
+                            return found;
+                        }
+                    }
+                }
             }
         }
     }
 
-    async fn quiet(&self) {
-        let end = Instant::now() + AT_MOST;
-        while timeout_at(end.min(Instant::now() + QUIET), self.signal.notified()).await.is_ok() {}
+    async fn awaited(&mut self, at: Option<Instant>) {
+        let pause = if self.is_polling() { POLL } else { SAFETY };
+        let latest = Instant::now() + pause;
+        let at = at.map_or(latest, |at| at.min(latest));
+        self.look = Look::Awaited(Some(at));
+        // The event is taken and noted without a wait in between.
+        self.look = match timeout_at(at, self.signal.notified()).await {
+            Ok(()) => {
+                let now = Instant::now();
+                Look::Quieting { until: now + QUIET, end: now + AT_MOST }
+            }
+            Err(_) => self.begin(),
+        };
+    }
+
+    async fn quieting(&mut self, until: Instant, end: Instant) {
+        let heard = timeout_at(until.min(end), self.signal.notified()).await.is_ok();
+        let now = Instant::now();
+        self.look =
+            if heard && now < end { Look::Quieting { until: now + QUIET, end } } else { self.begin() };
+    }
+
+    fn begin(&mut self) -> Look {
+        self.report_again();
+        Look::Comparing(None)
     }
 
     /// Asks the system anew for the folders that it did not report on.
@@ -131,27 +178,23 @@ impl Watch {
         self.unreported.retain(|folder| watcher.watch(folder, RecursiveMode::NonRecursive).is_err());
     }
 
-    async fn compare(&mut self) -> BTreeSet<PathBuf> {
-        let mut fresh = Vec::new();
-        for (file, old) in &self.files {
-            let new = stamp(file).await;
-            if new != *old {
-                fresh.push((file.clone(), new, folders(file).await));
-            }
-        }
-        // Stamps are replaced without a wait in between, so that a cancelled look loses nothing.
-        let mut changed = BTreeSet::new();
-        for (file, stamp, there) in fresh {
+    /// Compares the stamp of the first file after another; `true` if there is none.
+    async fn compared(&mut self, after: Option<PathBuf>) -> bool {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let Some((file, old)) = self.files.range::<PathBuf, _>((from, Bound::Unbounded)).next() else {
+            return true;
+        };
+        let (file, new) = (file.clone(), stamp(file).await);
+        if new != *old {
+            let there = folders(&file).await;
             // A folder that was made again, or that a link leads to, may be another one now: it is asked for anew.
             self.folders.extend(there.iter().cloned());
             self.unreported.extend(there);
-            self.files.insert(file.clone(), stamp);
-            changed.insert(file);
+            self.files.insert(file.clone(), new);
+            self.found.insert(file.clone());
         }
-        if !changed.is_empty() {
-            self.report_again();
-        }
-        changed
+        self.look = Look::Comparing(Some(file));
+        false
     }
 }
 
@@ -192,19 +235,24 @@ async fn stamp(file: &Path) -> Stamp {
     }
 }
 
+/// What tells a file from another one of its name, and that its rights changed: device, number, time of the last change of it.
+type Identity = (u64, u64, i64, i64);
+
 #[cfg(unix)]
-fn identity(metadata: &std::fs::Metadata) -> u64 {
+fn identity(metadata: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    metadata.ino()
+    (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-fn identity(_: &std::fs::Metadata) -> u64 {
-    0
+fn identity(_: &std::fs::Metadata) -> Identity {
+    (0, 0, 0, 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     async fn next(watch: &mut Watch) -> Vec<String> {
@@ -244,5 +292,74 @@ mod tests {
         std::fs::write(&file, "1").unwrap();
         assert_eq!(next(&mut watch).await, ["a.xml"]);
         assert!(!watch.is_polling());
+    }
+
+    /// A watch that the system reports nothing to, so that a test decides what it hears, and its file.
+    async fn deaf() -> (tempfile::TempDir, PathBuf, Watch) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.xml");
+        std::fs::write(&file, "1").unwrap();
+        let mut watch = Watch { watcher: None, ..Watch::new() };
+        watch.set_files([file.clone()]).await;
+        // As if all folders were reported on.
+        watch.unreported.clear();
+        (folder, file, watch)
+    }
+
+    /// Drops `changed` each `pause` until it has found something, and says how long that took.
+    async fn found_in_slices(watch: &mut Watch, pause: Duration) -> Duration {
+        let start = Instant::now();
+        while start.elapsed() < 3 * SAFETY {
+            if let Ok(changed) = timeout(pause, watch.changed()).await {
+                assert_eq!(changed.len(), 1);
+                return start.elapsed();
+            }
+        }
+        panic!("it was never found");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_not_lost_when_the_wait_for_quiet_is_dropped() {
+        let (_folder, file, mut watch) = deaf().await;
+        std::fs::write(&file, "22").unwrap();
+        watch.signal.notify_one();
+        let took = found_in_slices(&mut watch, QUIET / 2).await;
+        assert!(took <= QUIET * 2, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_look_without_an_event_comes_however_often_the_wait_is_dropped() {
+        let (_folder, file, mut watch) = deaf().await;
+        std::fs::write(&file, "22").unwrap();
+        let took = found_in_slices(&mut watch, Duration::from_secs(1)).await;
+        assert!(took <= SAFETY + Duration::from_secs(1), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_is_never_quiet_puts_the_look_off_for_a_while_only() {
+        let (_folder, file, mut watch) = deaf().await;
+        std::fs::write(&file, "22").unwrap();
+        let signal = watch.signal.clone();
+        let noise = async {
+            loop {
+                signal.notify_one();
+                tokio::time::sleep(QUIET / 4).await;
+            }
+        };
+        let took = tokio::select! {
+            took = found_in_slices(&mut watch, QUIET * 3) => took,
+            () = noise => Duration::MAX,
+        };
+        assert!(took <= AT_MOST + QUIET * 3, "{took:?}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_change_of_the_rights_is_a_change() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_folder, file, mut watch) = deaf().await;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        watch.signal.notify_one();
+        assert_eq!(next(&mut watch).await, ["a.xml"]);
     }
 }

@@ -11,6 +11,7 @@
 
 mod load;
 mod member;
+mod refusal;
 mod store_view;
 mod units;
 
@@ -46,6 +47,10 @@ pub type Reload = oneshot::Sender<()>;
 const REPLACE: Duration = Duration::from_secs(10);
 /// How long an element that was aborted may take to end: as long as its task runs between two waits.
 const ABORT: Duration = Duration::from_secs(1);
+/// The first pause before a file that the system refused is read again; it doubles up to [`LAST_AGAIN`].
+const FIRST_AGAIN: Duration = Duration::from_secs(1);
+/// The longest pause before a file that the system refused is read again.
+const LAST_AGAIN: Duration = Duration::from_secs(60);
 
 /// The running elements and what is needed to change them.
 pub struct Fleet {
@@ -58,6 +63,7 @@ pub struct Fleet {
     // Not below the process's token: elements are stopped by us, in order.
     stop_all: CancellationToken,
     roster: watch::Sender<Arc<Roster>>,
+    again: Option<Again>,
 }
 
 /// What wakes the fleet.
@@ -68,6 +74,14 @@ enum Turn {
     Store,
     Reload(Reload),
     Changed(BTreeSet<PathBuf>),
+    TryAgain,
+}
+
+/// When files that the system refused are read again.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    at: Instant,
+    pause: Duration,
 }
 
 impl Fleet {
@@ -82,6 +96,7 @@ impl Fleet {
             tasks: Tasks::new(&CancellationToken::new()),
             stop_all: CancellationToken::new(),
             roster: watch::Sender::new(Arc::default()),
+            again: None,
         }
     }
 
@@ -138,26 +153,26 @@ impl Fleet {
                         break;
                     }
                 }
+                Turn::TryAgain => {
+                    if !self.try_again_until(&stop).await {
+                        break;
+                    }
+                }
             }
         }
         self.stop(grace).await
     }
 
     async fn turn(&mut self, reloads: &mut mpsc::Receiver<Reload>, stop: &CancellationToken) -> Turn {
-        let restart_at = self.restart_at();
-        let restart = async {
-            match restart_at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let (restart_at, again_at) = (self.restart_at(), self.again.map(|again| again.at));
         tokio::select! {
             biased;
             () = stop.cancelled() => Turn::Stop, // Cancel-safe: no state.
             Some((name, ended)) = self.tasks.join_next() => Turn::Ended(name, ended), // Cancel-safe per its docs.
-            () = restart => Turn::Restart,       // Cancel-safe: recomputed each turn.
+            () = until(restart_at) => Turn::Restart, // Cancel-safe: recomputed each turn.
             () = self.store.changed() => Turn::Store, // Cancel-safe: see there.
             Some(done) = reloads.recv() => Turn::Reload(done), // Cancel-safe per docs on `recv()`.
+            () = until(again_at) => Turn::TryAgain, // Cancel-safe: the time stays.
             files = self.watch.changed() => Turn::Changed(files), // Cancel-safe per its docs.
         }
     }
@@ -181,6 +196,35 @@ impl Fleet {
             }
             changed = self.watch.set_files(self.units.files()).await;
         }
+        self.schedule(FIRST_AGAIN);
+    }
+
+    /// Reads again what the system refused, unless the daemon is stopped meanwhile; `false` if it is.
+    async fn try_again_until(&mut self, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => false, // Cancel-safe: no state.
+            // What is half done when it is dropped is stopped with all else.
+            () = self.try_again() => true,
+        }
+    }
+
+    async fn try_again(&mut self) {
+        let pause = self.again.map_or(FIRST_AGAIN, |again| again.pause.saturating_mul(2).min(LAST_AGAIN));
+        match self.units.try_again().await {
+            Some(wanted) => {
+                self.apply(wanted).await;
+                let changed = self.watch.set_files(self.units.files()).await;
+                self.reload(changed).await;
+            }
+            None => self.schedule(pause),
+        }
+    }
+
+    /// Sets the time of the next try, if something is refused for a reason that may pass.
+    fn schedule(&mut self, pause: Duration) {
+        let needed = !self.units.to_try_again().is_empty();
+        self.again = needed.then(|| Again { at: Instant::now() + pause, pause });
     }
 
     /// Does what the plan says; the elements of all units that were prepared are applied together.
@@ -326,5 +370,13 @@ impl Fleet {
             store_set_aside: self.store.set_aside.clone(),
             elements: self.members.iter().map(entry).collect(),
         }));
+    }
+}
+
+/// Sleeps until a time; for ever without one.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

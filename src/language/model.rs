@@ -29,8 +29,8 @@ use crate::language::model::logic::{Action, Group, Item, Pair, Time, Timer, Trig
 use crate::language::model::message::{Command, Response};
 use crate::language::model::param::{Param, Table};
 
-/// One protocol definition, resolved.
-#[derive(Debug)]
+/// One protocol definition, resolved; equal to another one if both do the same, however they are written.
+#[derive(Debug, PartialEq)]
 pub struct Protocol {
     /// The definition's name.
     pub name: Arc<str>,

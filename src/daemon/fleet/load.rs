@@ -92,12 +92,7 @@ fn log_report(source: &Source, report: &Report) {
 /// The file cannot be read, or has errors.
 pub fn load_settings(path: &Path) -> Result<Loaded, Box<Trouble>> {
     let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report });
-    let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(MAX_SETTINGS).read_to_string(&mut text)?;
-        Ok::<_, io::Error>(text)
-    };
-    let text = read().map_err(|error| trouble(Some(error.to_string()), None))?;
+    let text = read_settings(path).map_err(|error| trouble(Some(error.to_string()), None))?;
     let source = Source::new(path.to_string_lossy().as_ref(), text);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -112,11 +107,24 @@ pub fn load_settings(path: &Path) -> Result<Loaded, Box<Trouble>> {
     }
 }
 
+/// Reads the text of a settings file: all of it, and nothing that is no file.
+pub(super) fn read_settings(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    regular(path)?.take(MAX_SETTINGS + 1).read_to_string(&mut text)?;
+    // The first part of it would be sound settings without the elements of the rest.
+    if text.len() as u64 > MAX_SETTINGS {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_SETTINGS >> 20)));
+    }
+    Ok(text)
+}
+
 /// A definition that is in use, or why its file does not load.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     /// A digest of the file's bytes; none if they did not load.
     pub(super) digest: Option<[u8; 32]>,
+    /// A digest of the bytes that what is in use was compiled from first: other bytes that mean the same change nothing.
+    pub(super) identity: Option<[u8; 32]>,
     pub(super) protocol: Result<Arc<Protocol>, Arc<str>>,
 }
 
@@ -124,7 +132,12 @@ impl Definition {
     /// One that does not load; writes why to the log.
     pub(super) fn broken(trouble: &Trouble) -> Self {
         trouble.log();
-        Self { digest: None, protocol: Err(Arc::from(trouble.summary())) }
+        Self { digest: None, identity: None, protocol: Err(Arc::from(trouble.summary())) }
+    }
+
+    /// Whether another one does just the same, however it is written.
+    pub(super) fn does_as(&self, other: &Self) -> bool {
+        matches!((&self.protocol, &other.protocol), (Ok(own), Ok(other)) if own == other)
     }
 }
 
@@ -164,7 +177,7 @@ fn load_definition_now(path: &Path, known: Option<[u8; 32]>) -> Result<Option<De
     match language::load(&source) {
         (Some(protocol), report) => {
             log_report(&source, &report);
-            Ok(Some(Definition { digest: Some(sum), protocol: Ok(protocol) }))
+            Ok(Some(Definition { digest: Some(sum), identity: Some(sum), protocol: Ok(protocol) }))
         }
         (None, report) => Err(trouble(None, Some((source, report)))),
     }

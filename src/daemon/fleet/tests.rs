@@ -1,5 +1,7 @@
 //! The fleet with elements that have no peer: panics, back-off, units of a reload, secrets, the store's trouble; in virtual time.
 
+mod refused;
+
 use std::path::{Path, PathBuf};
 
 use super::*;

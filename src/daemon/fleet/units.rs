@@ -3,16 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ring::digest;
 
 use crate::daemon::assemble::{self, System};
-use crate::daemon::fleet::load::{Definition, Loaded, load_definition, load_settings};
+use crate::daemon::fleet::load::{
+    Definition, Loaded, Trouble, load_definition, load_settings, read_settings,
+};
+use crate::daemon::fleet::refusal::{Outcome, Refusal, Worse};
 use crate::daemon::plan::Identity;
 use crate::element::spec::Spec;
 use crate::language::model::Protocol;
 use crate::settings::{self, Settings};
 use crate::tasks::blocking;
+
+/// How long settings that remove elements must stay as they are: the first half of a file is sound TOML without the
+/// elements of the second half.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// An element as it should run.
 #[derive(Clone, Debug)]
@@ -75,6 +83,9 @@ pub struct Units {
     /// What was wanted when a unit was applied last. It is kept and not put together anew at the next reload, because a
     /// secret that has gone since must not be taken for a change of another unit.
     wanted: WantedAll,
+    /// Units whose file is not applied as it is now, by that file. Each is tried again when anything else changes, because
+    /// what it has to fit may be what changed.
+    refused: BTreeMap<PathBuf, Refusal>,
 }
 
 impl Units {
@@ -85,13 +96,19 @@ impl Units {
             settings: Arc::new(loaded.settings),
             definitions: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
     }
 
-    /// Every file that is watched: the settings, the definitions, and the secrets that the settings name.
+    /// Every file that is watched: the settings, and the definitions and secrets that they name, also those that are refused.
     pub fn files(&self) -> BTreeSet<PathBuf> {
-        let secrets = self.settings.elements.iter().flat_map(assemble::secret_files);
-        std::iter::once(self.config.clone()).chain(definition_paths(&self.settings)).chain(secrets).collect()
+        let mut files = BTreeSet::from([self.config.clone()]);
+        let refused = self.refused.get(&self.config).and_then(Refusal::settings);
+        for settings in refused.into_iter().chain([&self.settings]) {
+            files.extend(definition_paths(settings));
+            files.extend(settings.elements.iter().flat_map(assemble::secret_files));
+        }
+        files
     }
 
     /// What should run at the start: elements that cannot are there as invalid.
@@ -100,62 +117,161 @@ impl Units {
             let definition = match load_definition(&path, None).await {
                 Ok(Some(definition)) => definition,
                 Ok(None) => continue,
-                Err(trouble) => Definition::broken(&trouble),
+                Err(trouble) => {
+                    let broken = Definition::broken(&trouble);
+                    self.refused.insert(path.clone(), Refusal::File(trouble));
+                    broken
+                }
             };
             self.definitions.insert(path, definition);
         }
         let all = self.settings.elements.clone();
-        if let Some(wanted) = assembled(all, &self.settings, &self.definitions).await {
-            self.wanted = wanted;
+        match assembled(all, &self.settings, &self.definitions).await {
+            Ok(wanted) => self.wanted = wanted,
+            Err(reason) => tracing::error!(%reason, "no element is started"),
         }
         self.wanted.clone()
     }
 
-    /// Prepares the units that changed; what should run from now on, or nothing if no unit can be applied.
+    /// Prepares the units that changed, and those that were refused before; what should run from now on, or nothing if no
+    /// unit can be applied.
     ///
     /// # Cancel safety
     ///
     /// A unit is taken whole or not at all; those that were taken before are not given out.
     pub async fn reload(&mut self, changed: &BTreeSet<PathBuf>) -> Option<WantedAll> {
+        let due = changed.iter().chain(self.refused.keys()).cloned().collect();
+        self.attempt(due, changed).await
+    }
+
+    /// Files whose content may be refused for a reason that passes by itself.
+    pub fn to_try_again(&self) -> BTreeSet<PathBuf> {
+        let passing =
+            self.refused.iter().filter(|(_, refusal)| refusal.may_pass()).map(|(path, _)| path.clone());
+        let invalid = self
+            .elements(|element| matches!(self.wanted.get(&element.name.value), Some(Wanted::Invalid { .. })));
+        passing.chain(invalid.iter().flat_map(assemble::secret_files)).collect()
+    }
+
+    /// Prepares those units once more; says only what is new.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Units::reload`].
+    pub async fn try_again(&mut self) -> Option<WantedAll> {
+        self.attempt(self.to_try_again(), &BTreeSet::new()).await
+    }
+
+    /// Prepares units until no more of them can be taken; tells of a refusal if it is new or its file has changed.
+    async fn attempt(
+        &mut self,
+        mut due: BTreeSet<PathBuf>,
+        changed: &BTreeSet<PathBuf>,
+    ) -> Option<WantedAll> {
+        let told: BTreeMap<_, _> =
+            self.refused.iter().map(|(path, refusal)| (path.clone(), refusal.summary())).collect();
         let mut any = false;
-        if changed.contains(&self.config) {
-            any |= self.reload_settings().await;
+        // Bound: each further pass begins with a unit taken, which is one less to be tried.
+        while self.pass(&due).await || self.take_together().await {
+            any = true;
+            due = self.refused.keys().cloned().collect();
         }
-        let definitions: Vec<_> =
-            changed.iter().filter(|path| self.definitions.contains_key(*path)).cloned().collect();
-        for path in definitions {
-            any |= self.reload_definition(&path).await;
+        let files = self.files();
+        self.refused.retain(|path, _| files.contains(path));
+        for (path, refusal) in &self.refused {
+            if changed.contains(path) || told.get(path) != Some(&refusal.summary()) {
+                refusal.log(path, &self.config);
+            }
         }
-        any |= self.reload_secrets(changed).await;
         any.then(|| self.wanted.clone())
     }
 
-    /// Whether the new settings were taken.
-    async fn reload_settings(&mut self) -> bool {
+    /// Tries each of these units once, by itself; whether one was taken.
+    async fn pass(&mut self, due: &BTreeSet<PathBuf>) -> bool {
+        let mut taken = false;
+        if due.contains(&self.config) {
+            let outcome = self.reload_settings().await;
+            taken |= self.note(self.config.clone(), outcome);
+        }
+        let definitions: Vec<_> =
+            due.iter().filter(|path| self.definitions.contains_key(*path)).cloned().collect();
+        for path in definitions {
+            let outcome = self.reload_definition(&path).await;
+            taken |= self.note(path, outcome);
+        }
+        self.reload_secrets(due).await || taken
+    }
+
+    fn note(&mut self, path: PathBuf, outcome: Outcome) -> bool {
+        self.refused.remove(&path);
+        match outcome {
+            Outcome::Taken => true,
+            Outcome::Same => false,
+            Outcome::Refused(refusal) => {
+                self.refused.insert(path, refusal);
+                false
+            }
+        }
+    }
+
+    async fn reload_settings(&mut self) -> Outcome {
         let config = self.config.clone();
-        let settings = match blocking(move || load_settings(&config)).await {
-            Ok(Ok(loaded)) => Arc::new(loaded.settings),
-            Ok(Err(trouble)) => {
-                trouble.log();
-                tracing::error!("settings are not applied; what runs stays as it is");
-                return false;
-            }
-            Err(ended) => {
-                tracing::error!(?ended, "settings are not applied; what runs stays as it is");
-                return false;
-            }
+        let loaded = match blocking(move || load_settings(&config)).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(trouble)) => return Outcome::Refused(Refusal::File(trouble)),
+            Err(ended) => return Outcome::Refused(Refusal::Failed(format!("{ended:?}").into())),
         };
+        if let Some(trouble) = self.unfinished(&loaded).await {
+            return Outcome::Refused(Refusal::File(Box::new(trouble)));
+        }
+        let settings = Arc::new(loaded.settings);
         if settings == self.settings {
             tracing::debug!("settings read again: no difference in them");
-            return false;
+            return Outcome::Same;
         }
-        let Some(definitions) = self.with_new_definitions(&settings).await else { return false };
+        let definitions = match self.with_new_definitions(&settings).await {
+            Ok(definitions) => definitions,
+            Err(trouble) => return Outcome::Refused(Refusal::NewDefinition(settings, trouble)),
+        };
         let changed = self.changed_elements(&settings);
-        let Some(mut fresh) = assembled(changed, &settings, &definitions).await else { return false };
-        if self.any_worse(&fresh) {
-            tracing::error!("settings are not applied; what runs stays as it is");
-            return false;
+        let fresh = match assembled(changed, &settings, &definitions).await {
+            Ok(fresh) => fresh,
+            Err(reason) => return Outcome::Refused(Refusal::Failed(reason)),
+        };
+        let worse = self.worse(&fresh);
+        if !worse.is_empty() {
+            return Outcome::Refused(Refusal::Settings(settings, worse));
         }
+        self.take_settings(settings, definitions, fresh);
+        Outcome::Taken
+    }
+
+    /// Whether a settings file looks as if somebody were still writing it: it would end elements, and is empty or changes.
+    async fn unfinished(&self, loaded: &Loaded) -> Option<Trouble> {
+        let stays: BTreeSet<_> = loaded.settings.elements.iter().map(|element| &element.name.value).collect();
+        if self.settings.elements.iter().all(|element| stays.contains(&element.name.value)) {
+            return None;
+        }
+        let trouble =
+            |what: &str| Trouble { path: self.config.clone(), io: Some(what.to_owned()), report: None };
+        let text = loaded.source.text();
+        if text.trim().is_empty() {
+            return Some(trouble(
+                "the file is empty: most likely it is being written; to end all elements, stop the daemon or comment them out",
+            ));
+        }
+        tokio::time::sleep(SETTLED).await;
+        let config = self.config.clone();
+        match blocking(move || read_settings(&config)).await {
+            Ok(Ok(again)) if again == **text => None,
+            Ok(Ok(_) | Err(_)) | Err(_) => {
+                Some(trouble("it would end elements, and it is still being written"))
+            }
+        }
+    }
+
+    /// Takes settings that fit; `fresh` are the elements that change with them.
+    fn take_settings(&mut self, settings: Arc<Settings>, definitions: Definitions, mut fresh: WantedAll) {
         for (name, same) in [
             ("api.listen", settings.api == self.settings.api),
             ("data_dir", settings.data_dir == self.settings.data_dir),
@@ -175,30 +291,73 @@ impl Units {
         self.wanted = settings.elements.iter().filter_map(of).collect();
         self.definitions = definitions;
         self.settings = settings;
-        true
     }
 
-    /// The definitions that new settings use; `None` if one that is new in them does not load.
-    async fn with_new_definitions(&self, settings: &Settings) -> Option<Definitions> {
+    /// The definitions that settings use; an error if one that is new in them does not load.
+    async fn with_new_definitions(&self, settings: &Settings) -> Result<Definitions, Box<Trouble>> {
         let mut definitions = Definitions::new();
         for path in definition_paths(settings) {
             let definition = match self.definitions.get(&path) {
                 Some(known) => known.clone(),
-                None => match load_definition(&path, None).await {
-                    Ok(Some(definition)) => definition,
-                    Ok(None) => continue,
-                    Err(trouble) => {
-                        trouble.log();
-                        tracing::error!(
-                            "settings are not applied: a definition that is new in them does not load"
-                        );
-                        return None;
-                    }
+                None => match load_definition(&path, None).await? {
+                    Some(definition) => definition,
+                    None => continue,
                 },
             };
             definitions.insert(path, definition);
         }
-        Some(definitions)
+        Ok(definitions)
+    }
+
+    /// Takes settings and definitions that were refused one by one and fit each other, as after a parameter was renamed in
+    /// both; whether there were any.
+    async fn take_together(&mut self) -> bool {
+        let Some(Refusal::Settings(settings, _)) = self.refused.get(&self.config) else { return false };
+        let settings = settings.clone();
+        let Ok(mut definitions) = self.with_new_definitions(&settings).await else { return false };
+        let mut with: BTreeMap<PathBuf, Definition> = BTreeMap::new();
+        for (path, refusal) in &self.refused {
+            if let Refusal::Definition(definition, _) = refusal
+                && definitions.contains_key(path)
+            {
+                with.insert(path.clone(), definition.clone());
+            }
+        }
+        // Bound: each turn leaves out one definition at least.
+        while !with.is_empty() {
+            definitions.extend(with.clone());
+            let mut users = self.changed_elements(&settings);
+            let known: BTreeSet<_> = users.iter().map(|element| element.name.value.clone()).collect();
+            let uses_one = |element: &&settings::Element| {
+                with.contains_key(&element.protocol.value) && !known.contains(&element.name.value)
+            };
+            users.extend(settings.elements.iter().filter(uses_one).cloned());
+            let Ok(fresh) = assembled(users, &settings, &definitions).await else { return false };
+            let worse = self.worse(&fresh);
+            if worse.is_empty() {
+                self.take_settings(settings, definitions, fresh);
+                self.refused.remove(&self.config);
+                self.refused.retain(|path, _| !with.contains_key(path));
+                return true;
+            }
+            let left_out: BTreeSet<_> = settings
+                .elements
+                .iter()
+                .filter(|element| worse.iter().any(|(name, _)| *name == element.name.value))
+                .filter(|element| with.contains_key(&element.protocol.value))
+                .map(|element| element.protocol.value.clone())
+                .collect();
+            if left_out.is_empty() {
+                return false;
+            }
+            for path in left_out {
+                with.remove(&path);
+                if let Some(old) = self.definitions.get(&path) {
+                    definitions.insert(path, old.clone());
+                }
+            }
+        }
+        false
     }
 
     /// The elements that are new in other settings, or that these say something else of.
@@ -211,39 +370,49 @@ impl Units {
         settings.elements.iter().filter(is_new).cloned().collect()
     }
 
-    /// Whether the new definition was taken.
-    async fn reload_definition(&mut self, path: &Path) -> bool {
-        let known = self.definitions.get(path).and_then(|definition| definition.digest);
-        let definition = match load_definition(path, known).await {
+    async fn reload_definition(&mut self, path: &Path) -> Outcome {
+        let old = self.definitions.get(path);
+        let definition = match load_definition(path, old.and_then(|definition| definition.digest)).await {
             Ok(Some(definition)) => definition,
-            Ok(None) => return false,
-            Err(trouble) => {
-                trouble.log();
-                tracing::error!(path = %path.display(), "definition is not applied; what runs stays as it is");
-                return false;
-            }
+            Ok(None) => return Outcome::Same,
+            Err(trouble) => return Outcome::Refused(Refusal::File(trouble)),
         };
+        if let Some(old) = self.definitions.get_mut(path)
+            && old.does_as(&definition)
+        {
+            tracing::info!(path = %path.display(), "definition is written differently and says the same; nothing restarts");
+            old.digest = definition.digest;
+            return Outcome::Same;
+        }
         let mut definitions = self.definitions.clone();
-        definitions.insert(path.to_owned(), definition);
+        definitions.insert(path.to_owned(), definition.clone());
         let users = self.elements(|element| element.protocol.value == path);
-        let Some(fresh) = assembled(users, &self.settings, &definitions).await else { return false };
-        if self.any_worse(&fresh) {
-            tracing::error!(path = %path.display(), "definition is not applied; what runs stays as it is");
-            return false;
+        let fresh = match assembled(users, &self.settings, &definitions).await {
+            Ok(fresh) => fresh,
+            Err(reason) => return Outcome::Refused(Refusal::Failed(reason)),
+        };
+        let worse = self.worse(&fresh);
+        if !worse.is_empty() {
+            return Outcome::Refused(Refusal::Definition(definition, worse));
         }
         self.definitions = definitions;
         self.wanted.extend(fresh);
-        true
+        Outcome::Taken
     }
 
     /// Whether an element takes a secret that changed; each is a unit of its own.
-    async fn reload_secrets(&mut self, changed: &BTreeSet<PathBuf>) -> bool {
-        let users = self
-            .elements(|element| assemble::secret_files(element).iter().any(|file| changed.contains(file)));
+    async fn reload_secrets(&mut self, due: &BTreeSet<PathBuf>) -> bool {
+        let users =
+            self.elements(|element| assemble::secret_files(element).iter().any(|file| due.contains(file)));
         if users.is_empty() {
             return false;
         }
-        let Some(fresh) = assembled(users, &self.settings, &self.definitions).await else { return false };
+        let files: BTreeMap<_, _> = users
+            .iter()
+            .map(|element| (element.name.value.clone(), assemble::secret_files(element)))
+            .collect();
+        let Ok(fresh) = assembled(users, &self.settings, &self.definitions).await else { return false };
+        self.refused.retain(|path, refusal| !matches!(refusal, Refusal::Secret(_)) || !due.contains(path));
         let mut any = false;
         for (name, wanted) in fresh {
             let old = self.wanted.get(&name);
@@ -251,7 +420,14 @@ impl Units {
                 continue;
             }
             if let (Some(Wanted::Valid { .. }), Wanted::Invalid { reason, .. }) = (old, &wanted) {
-                tracing::error!(element = %name, %reason, "secret is not applied; the element stays as it is");
+                // Told once, with the first of its files that is looked at again.
+                let file = files.get(&name).and_then(|files| files.iter().find(|file| due.contains(*file)));
+                let refused = file.map(|file| self.refused.entry(file.clone()));
+                if let Some(Refusal::Secret(worse)) =
+                    refused.map(|entry| entry.or_insert_with(|| Refusal::Secret(Vec::new())))
+                {
+                    worse.push((name, reason.clone()));
+                }
                 continue;
             }
             tracing::info!(element = %name, "a secret of the element changed");
@@ -265,20 +441,19 @@ impl Units {
         self.settings.elements.iter().filter(|element| which(element)).cloned().collect()
     }
 
-    /// Whether an element that is new or could run would be invalid; says which.
+    /// The elements that are new or could run and would be invalid.
     ///
     /// One that was invalid may stay so: nothing of it runs that could be lost.
-    fn any_worse(&self, fresh: &WantedAll) -> bool {
-        let mut worse = false;
-        for (name, wanted) in fresh {
-            if let Wanted::Invalid { reason, .. } = wanted
-                && !matches!(self.wanted.get(name), Some(Wanted::Invalid { .. }))
+    fn worse(&self, fresh: &WantedAll) -> Worse {
+        let worse = |(name, wanted): (&Arc<str>, &Wanted)| match wanted {
+            Wanted::Invalid { reason, .. }
+                if !matches!(self.wanted.get(name), Some(Wanted::Invalid { .. })) =>
             {
-                tracing::error!(element = %name, %reason, "element would be invalid");
-                worse = true;
+                Some((name.clone(), reason.clone()))
             }
-        }
-        worse
+            Wanted::Invalid { .. } | Wanted::Valid { .. } => None,
+        };
+        fresh.iter().filter_map(worse).collect()
     }
 }
 
@@ -286,12 +461,12 @@ fn definition_paths(settings: &Settings) -> BTreeSet<PathBuf> {
     settings.elements.iter().map(|element| element.protocol.value.clone()).collect()
 }
 
-/// Puts elements together, off the workers, because secrets are read from files; `None` if that failed altogether.
+/// Puts elements together, off the workers, because secrets are read from files; an error if that failed altogether.
 async fn assembled(
     elements: Vec<settings::Element>,
     settings: &Arc<Settings>,
     definitions: &Definitions,
-) -> Option<WantedAll> {
+) -> Result<WantedAll, Arc<str>> {
     let (settings, definitions) = (settings.clone(), definitions.clone());
     let work = move || {
         let of = |element: &settings::Element| {
@@ -299,19 +474,13 @@ async fn assembled(
         };
         elements.iter().map(of).collect()
     };
-    match blocking(work).await {
-        Ok(wanted) => Some(wanted),
-        Err(ended) => {
-            tracing::error!(?ended, "elements could not be put together; what runs stays as it is");
-            None
-        }
-    }
+    blocking(work).await.map_err(|ended| format!("elements could not be put together: {ended:?}").into())
 }
 
 /// What should run of one element.
 fn wanted(element: &settings::Element, settings: &Settings, definitions: &Definitions) -> Wanted {
     let definition = definitions.get(&element.protocol.value);
-    let digest = definition.and_then(|definition| definition.digest);
+    let digest = definition.and_then(|definition| definition.identity);
     let invalid = |reason: Arc<str>, protocol| {
         let mut sum = [0; 32];
         sum.copy_from_slice(digest::digest(&digest::SHA256, reason.as_bytes()).as_ref());

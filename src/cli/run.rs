@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -124,12 +125,13 @@ async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Resul
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let (reload, reloads) = mpsc::channel(RELOADS);
-    let stopping = stop.clone();
+    let life = Arc::new(systemd::Life::default());
+    let (stopping, told) = (stop.clone(), life.clone());
     let mut above = Tasks::new(&CancellationToken::new());
     above.spawn("signals", |ended| async move {
         tokio::select! {
             () = ended.cancelled() => {}            // Cancel-safe: no state.
-            () = signals(reload, stopping) => {}    // Cancel-safe: a signal that came meanwhile has no one to tell.
+            () = signals(reload, stopping, told) => {}    // Cancel-safe: a signal that came meanwhile has no one to tell.
         }
     });
     descriptors(&settings);
@@ -151,7 +153,7 @@ async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Resul
     tracing::info!(%address, elements = fleet.len(), "backshell is running");
     let roster = fleet.roster();
     above.spawn("status for systemd", |stop| systemd::status(roster, stop));
-    systemd::ready();
+    life.ready();
 
     let aborted = fleet.run(reloads, stop, grace).await;
     let late = above.stop(API_GRACE).await;
@@ -201,7 +203,7 @@ fn descriptors(settings: &Settings) {
 }
 
 #[cfg(unix)]
-async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken) {
+async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken, life: Arc<systemd::Life>) {
     use tokio::signal::unix::{SignalKind, signal};
     let open = |kind| signal(kind).map_err(|error| tracing::error!(%error, "a signal cannot be watched"));
     let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
@@ -214,8 +216,11 @@ async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken) {
     loop {
         let name = tokio::select! {
             Some(()) = hangup.recv() => {    // Cancel-safe per docs on `recv()`.
+                if stop.is_cancelled() {
+                    continue;
+                }
                 tracing::info!("SIGHUP: reading settings and definitions anew");
-                systemd::reloading();
+                life.reloading();
                 let (done, ended) = oneshot::channel();
                 // Full: one that waits will read everything, and is told of as ready when it has.
                 if reload.try_send(done).is_ok() {
@@ -223,10 +228,11 @@ async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken) {
                 }
                 continue;
             }
-            Some(_) = under_way.next() => {  // Cancel-safe: `next` on a `Stream`.
-                if under_way.is_empty() {
+            Some(done) = under_way.next() => {  // Cancel-safe: `next` on a `Stream`.
+                // One that was given up, because the daemon stops, has read nothing anew.
+                if done.is_ok() && under_way.is_empty() {
                     tracing::info!("settings and definitions have been read anew");
-                    systemd::ready();
+                    life.ready();
                 }
                 continue;
             }
@@ -239,13 +245,13 @@ async fn signals(reload: mpsc::Sender<Reload>, stop: CancellationToken) {
             std::process::exit(1);
         }
         tracing::info!(signal = name, "stopping; a second signal ends at once");
-        systemd::stopping();
+        life.stopping();
         stop.cancel();
     }
 }
 
 #[cfg(not(unix))]
-async fn signals(_: mpsc::Sender<Reload>, stop: CancellationToken) {
+async fn signals(_: mpsc::Sender<Reload>, stop: CancellationToken, _: Arc<systemd::Life>) {
     while tokio::signal::ctrl_c().await.is_ok() {
         if stop.is_cancelled() {
             std::process::exit(1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
@@ -11,24 +11,42 @@ use tokio_util::sync::CancellationToken;
 use crate::daemon::roster::Roster;
 use crate::element::status::ElementState;
 
-/// Says that the daemon has started, or has reloaded.
-pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+/// What systemd is told of the life of the daemon: nothing follows the word that it stops, whoever speaks.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    stopping: Mutex<bool>,
 }
 
-/// Says that everything is read anew; [`ready`] ends it. The time tells systemd which reload it is about.
-pub(super) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(time) => tell(&[NotifyState::Reloading, time]),
-        Err(error) => {
-            tracing::warn!(%error, "the time of the reload is not known; systemd is not told of it")
+impl Life {
+    /// Says that the daemon has started, or has reloaded.
+    pub(super) fn ready(&self) {
+        self.unless_stopping(&[NotifyState::Ready]);
+    }
+
+    /// Says that everything is read anew; [`Life::ready`] ends it. The time tells systemd which reload it is about.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(time) => self.unless_stopping(&[NotifyState::Reloading, time]),
+            Err(error) => {
+                tracing::warn!(%error, "the time of the reload is not known; systemd is not told of it")
+            }
         }
     }
-}
 
-/// Says that the daemon stops.
-pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    /// Says that the daemon stops.
+    pub(super) fn stopping(&self) {
+        // Held while it is told: a word of another task comes before it or not at all.
+        let mut stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        *stopping = true;
+        tell(&[NotifyState::Stopping]);
+    }
+
+    fn unless_stopping(&self, state: &[NotifyState<'_>]) {
+        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*stopping {
+            tell(state);
+        }
+    }
 }
 
 /// Keeps the line that `systemctl status` shows true, until `stop`.

@@ -31,6 +31,16 @@ impl Systemd {
             }
         }
     }
+
+    /// What has been told and not read yet, status lines left out.
+    fn rest(&self) -> Vec<String> {
+        self.0.set_nonblocking(true).expect("it is set");
+        let mut bytes = [0; 4_096];
+        let told = std::iter::from_fn(|| {
+            self.0.recv(&mut bytes).ok().map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned())
+        });
+        told.filter(|text| !text.starts_with("STATUS=")).collect()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,6 +70,27 @@ async fn systemd_is_told_of_the_start_reloads_and_the_stop() {
     assert_eq!(next(), "STOPPING=1");
     assert_eq!(daemon.ended().await, Some(0));
     assert!(status.iter().any(|line| line.starts_with("2 elements, 1 invalid, 1 running")), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_during_a_reload_is_the_last_word() {
+    let mut stage = Stage::new();
+    let (peer, _sender) = stage.sender().await;
+    stage.write("p.xml", DEFINITION);
+    let config = stage.settings(&[("a", "p.xml", peer), ("b", "p.xml", peer)]);
+    let (systemd, path) = Systemd::new(&stage);
+    let mut daemon = Daemon::start(&config, &[("NOTIFY_SOCKET", &path)]).await;
+    assert_eq!(systemd.next().0, "READY=1");
+    // Settings that end an element are looked at twice, a second apart: the reload takes that long.
+    stage.settings(&[("a", "p.xml", peer)]);
+    daemon.signal("-HUP");
+    assert!(systemd.next().0.starts_with("RELOADING=1"));
+    daemon.signal("-TERM");
+    assert_eq!(systemd.next().0, "STOPPING=1");
+    daemon.signal("-HUP");
+    assert_eq!(daemon.ended().await, Some(0));
+    assert_eq!(systemd.rest(), Vec::<String>::new());
+    assert!(!daemon.log().contains("have been read anew"), "{}", daemon.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

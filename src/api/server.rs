@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -55,65 +55,100 @@ pub async fn serve(
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
-    let router = router(roster);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut tasks = Tasks::new(&stop);
-    let mut reserve = Reserve::new();
-    let mut failing = false;
+    let mut server = Server {
+        listener,
+        router: router(roster),
+        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        tasks: Tasks::new(&stop),
+        reserve: Reserve::new(),
+        failing: false,
+    };
     loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             biased;
             () = stop.cancelled() => break, // Cancel-safe: no state.
-            Some((name, ended)) = tasks.join_next() => { // Cancel-safe per its docs.
-                if let Ended::Panicked(panic) = ended {
-                    warn!(connection = %name, %panic, "an API connection failed");
-                }
-                reserve.fill();
-                continue;
-            }
-            // Cancel-safe: a permit that is not taken stays, and so does a connection in the backlog.
-            accepted = accept(&listener, &places, &mut reserve) => accepted,
-        };
-        let (stream, peer, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if !failing {
-                    warn!(%error, "cannot accept API connections; they wait until it works again");
-                }
-                failing = true;
-                tokio::select! {
-                    () = stop.cancelled() => break,                  // Cancel-safe: no state.
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue, // Cancel-safe: no state.
-                }
-            }
-        };
-        if failing {
+            Some((name, ended)) = server.tasks.join_next() => server.ended(&name, &ended), // Cancel-safe per its docs.
+            // Cancel-safe: see there.
+            accepted = accept(&server.listener, &server.places, &mut server.reserve) => match accepted {
+                Ok(accepted) => server.start(accepted),
+                Err(error) => server.failed(&error, &stop).await,
+            },
+        }
+    }
+    server.stop().await;
+    Ok(())
+}
+
+/// The listener and the connections that it has.
+struct Server {
+    listener: TcpListener,
+    router: Router,
+    // A connection holds one for as long as it is served.
+    places: Arc<Semaphore>,
+    tasks: Tasks,
+    reserve: Reserve,
+    // Whether the last try to accept failed; told at each change only.
+    failing: bool,
+}
+
+/// A connection with its place.
+type Accepted = (tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+impl Server {
+    /// Serves a connection in a task of its own.
+    fn start(&mut self, (stream, peer, place): Accepted) {
+        if std::mem::take(&mut self.failing) {
             info!("API connections are accepted again");
         }
-        failing = false;
         // Answers are small and wait for nothing else; without it, a delayed acknowledgement costs 40 ms.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
-        let router = router.clone();
-        tasks.spawn(format!("api {peer}"), |stop| async move {
+        let router = self.router.clone();
+        self.tasks.spawn(format!("api {peer}"), |stop| async move {
             connection(stream, router, stop).await;
             drop(place);
         });
     }
-    drop(listener);
-    let dropped = tasks.stop(STOP_GRACE).await;
-    if !dropped.is_empty() {
-        warn!(connections = ?dropped, "API connections did not end in time and were dropped");
+
+    /// The task of a connection has ended, and its descriptor is free.
+    fn ended(&mut self, name: &str, ended: &Ended) {
+        if let Ended::Panicked(panic) = ended {
+            warn!(connection = %name, %panic, "an API connection failed");
+        }
+        self.reserve.fill();
     }
-    Ok(())
+
+    /// Says that nothing can be accepted, and pauses unless the server stops.
+    async fn failed(&mut self, error: &std::io::Error, stop: &CancellationToken) {
+        if !std::mem::replace(&mut self.failing, true) {
+            warn!(%error, "cannot accept API connections; they wait until it works again");
+        }
+        // The loop sees what of the two it was.
+        let _ = tokio::time::timeout(ACCEPT_PAUSE, stop.cancelled()).await;
+    }
+
+    /// Accepts nothing any more and waits for what is under way.
+    async fn stop(self) {
+        let Self { listener, mut tasks, .. } = self;
+        drop(listener);
+        let dropped = tasks.stop(STOP_GRACE).await;
+        if !dropped.is_empty() {
+            warn!(connections = ?dropped, "API connections did not end in time and were dropped");
+        }
+    }
 }
 
+/// Accepts a connection when there is a place for it.
+///
+/// # Cancel safety
+///
+/// Cancel-safe: a permit that is not used goes back, and a connection stays in the backlog.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     reserve: &mut Reserve,
-) -> std::io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<Accepted> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     loop {
         match listener.accept().await {

@@ -86,6 +86,8 @@ async fn a_definition_that_waited_for_a_secret_is_applied_when_the_secret_is_the
     stage.write("p.xml", &version(2));
     running.reload().await;
     assert_eq!(running.handle("a").protocol().version.as_ref(), "1.0.0.1");
+    // Until the watch has seen what was asked for already.
+    tokio::time::sleep(Duration::from_secs(120)).await;
     // The same secret as before: only the definition is new.
     stage.write("token", "first");
     let is_new = |roster: &Arc<Roster>| {
@@ -102,8 +104,11 @@ async fn settings_that_wait_for_a_new_definition_are_applied_when_it_comes() {
     stage.settings(&[("a", "p.xml", "")]);
     let mut running = Running::of(stage.fleet(None).await);
     let old = running.handle("a");
+    // Not a file that is missing: that is tried again by itself.
+    stage.write("later.xml", "<Protocol>");
     stage.settings(&[("a", "p.xml", ""), ("c", "later.xml", "")]);
     running.reload().await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
     assert!(!running.roster.borrow().elements.contains_key("c"));
     // Nobody asks for a reload: the file is watched, although nothing that runs uses it.
     stage.write("later.xml", DEFINITION);

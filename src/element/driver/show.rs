@@ -256,6 +256,14 @@ fn without_basic(text: &str) -> String {
     shown
 }
 
+/// A value as it is told: that of a secret is empty.
+fn plain(shown: &Shown) -> Value {
+    match shown {
+        Shown::Value(value) => value.clone(),
+        Shown::Secret { .. } => Value::Empty,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_basic;
@@ -273,13 +281,5 @@ mod tests {
         ] {
             assert_eq!(without_basic(text), shown);
         }
-    }
-}
-
-/// A value as it is told: that of a secret is empty.
-fn plain(shown: &Shown) -> Value {
-    match shown {
-        Shown::Value(value) => value.clone(),
-        Shown::Secret { .. } => Value::Empty,
     }
 }

@@ -307,3 +307,6 @@ pub fn digest(spec: &Spec) -> [u8; 32] {
     bytes.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -296,9 +296,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "element.connection.N.limits.send_queue",
-        Kind::Integer(1, 1_000_000),
+        Kind::Integer(0, 1_000_000),
         Definition,
-        "Messages kept while the link is down.",
+        "Messages kept while the link is down; 0 keeps none.",
     ),
     key(
         "element.params",

@@ -55,6 +55,29 @@ fn the_reference_handshake_is_resolved() {
 }
 
 #[test]
+fn a_link_is_moved_by_what_its_handshake_is_made_of_unless_the_author_says_otherwise() {
+    let text = file("additions.xml");
+    let (header, param) =
+        (r#"pid="3" bs:watch="false""#, r#"<Param id="3" bs:secret="true" bs:watch="false""#);
+    let watched = |what: &str, text: &str, expected: &[i32]| {
+        let protocol = protocol(text);
+        let watched = protocol.params.iter().filter(|param| !param.watched_by.is_empty());
+        assert_eq!(watched.map(|param| param.id.0).collect::<Vec<_>>(), expected, "{what}");
+    };
+    assert!(text.contains(header) && text.contains(param));
+    let header_watched = text.replace(header, r#"pid="3""#);
+    let param_watched = text.replace(param, r#"<Param id="3" bs:secret="true""#);
+    let both = header_watched.replace(param, r#"<Param id="3" bs:secret="true""#);
+    watched("neither", &text, &[2]);
+    watched("the parameter says no", &header_watched, &[2]);
+    watched("the header says no", &param_watched, &[2]);
+    watched("nobody says no", &both, &[2, 3]);
+    let session = r#"<Session id="1" name="Handshake" loginMethod="credentials" userName="2" password="3">"#;
+    let login = param_watched.replace(r#"<Session id="1" name="Handshake">"#, session);
+    watched("a password", &login, &[2, 3]);
+}
+
+#[test]
 fn everything_is_compiled() {
     let protocol = protocol(&file("everything.xml"));
     let link = &protocol.connections[0];

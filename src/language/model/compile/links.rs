@@ -168,6 +168,12 @@ fn one(scope: &mut Scope, plan: &Plan<'_, '_>, index: ConnectionIx) -> Connectio
     let flag = |text: Option<&Text<'_>>, option: &str| {
         is_true(text) || plan.main.is_some_and(|options| options.option(option).is_some())
     };
+    // It is compiled, and nothing stands in for another connection yet.
+    let redundant = plan.main.and_then(|options| options.option("redundantPolling")).map(|word| word.span);
+    let written = options.redundant_polling.as_ref().filter(|text| is_true(Some(text))).map(|text| text.span);
+    if let Some(span) = written.or(redundant) {
+        scope.report.not_run("redundant polling", span);
+    }
     let notify = plan.main.and_then(|options| options.option("notifyConnectionPIDs"));
     let notified = |at: usize| -> Option<Id> {
         let words = notify.as_ref()?;

@@ -20,7 +20,7 @@ use crate::element::gate::Gate;
 use crate::engine::link::budget::Limits;
 use crate::settings::{LogFormat, Settings};
 use crate::store::Store;
-use crate::tasks::Tasks;
+use crate::tasks::{Ended, Tasks};
 use crate::transport::dial::Environment;
 
 /// How many reloads wait; one that waits reads everything anew, so further ones add nothing.
@@ -155,14 +155,51 @@ async fn daemon(config: PathBuf, loaded: Loaded, format: LogFormat) -> io::Resul
     above.spawn("status for systemd", |stop| systemd::status(roster, stop));
     life.ready();
 
-    let aborted = fleet.run(reloads, stop, grace).await;
+    let run = fleet.run(reloads, stop.clone(), grace);
+    let (aborted, parts) = beside(run, &mut below, &mut above, &stop).await;
     let late = above.stop(API_GRACE).await;
     let unfinished = below.stop(Duration::from_secs(3)).await;
     for task in aborted.iter().chain(&unfinished).chain(&late) {
         tracing::warn!(%task, "did not end within its time; aborted");
     }
     tracing::info!("stopped");
-    Ok(Status::Good)
+    Ok(match parts {
+        Parts::Whole => Status::Good,
+        Parts::Broken => Status::Bad,
+    })
+}
+
+/// Whether everything that the elements use has kept running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parts {
+    Whole,
+    Broken,
+}
+
+/// Runs the fleet to its end, and has it stop in order if a part ends without which nothing would be dialled or saved: whoever
+/// supervises the process starts it anew.
+async fn beside<F: Future>(
+    run: F,
+    below: &mut Tasks,
+    above: &mut Tasks,
+    stop: &CancellationToken,
+) -> (F::Output, Parts) {
+    let mut run = std::pin::pin!(run);
+    let mut parts = Parts::Whole;
+    loop {
+        tokio::select! {
+            output = run.as_mut() => return (output, parts),     // Polled on, never dropped before its end.
+            Some((task, ended)) = below.join_next() => {         // Cancel-safe per its docs.
+                tracing::error!(%task, ?ended, "a part that all elements need has ended; stopping");
+                parts = Parts::Broken;
+                stop.cancel();
+            }
+            Some((task, ended)) = above.join_next() => match ended { // Cancel-safe per its docs.
+                Ended::Done | Ended::Aborted => tracing::debug!(%task, "ended"),
+                Ended::Panicked(reason) => tracing::error!(%task, %reason, "failed; the elements go on"),
+            },
+        }
+    }
 }
 
 /// Starts what all elements use.
@@ -257,5 +294,27 @@ async fn signals(_: mpsc::Sender<Reload>, stop: CancellationToken, _: Arc<system
             std::process::exit(1);
         }
         stop.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_all_need_stops_the_process_in_order_and_another_does_not() {
+        for (of_all, expected) in [(true, Parts::Broken), (false, Parts::Whole)] {
+            let none = CancellationToken::new();
+            let (mut below, mut above) = (Tasks::new(&none), Tasks::new(&none));
+            let faulty = if of_all { &mut below } else { &mut above };
+            faulty.spawn("faulty", |_| async { panic!("broken") });
+            let stop = CancellationToken::new();
+            let wait = async {
+                let patience = Duration::from_secs(60);
+                tokio::time::timeout(patience, stop.cancelled()).await.is_ok()
+            };
+            let (stopped, parts) = beside(wait, &mut below, &mut above, &stop).await;
+            assert_eq!((stopped, parts), (of_all, expected));
+        }
     }
 }

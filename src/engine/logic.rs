@@ -446,6 +446,11 @@ impl Engine {
                 && let Outcome::Rejected(rejected) = self.params.set(param, value, Origin::Startup)
             {
                 self.effects.push(Effect::Report(dropped(&protocol, param, &rejected)));
+                // Rather what was saved, or the default, than nothing.
+                let saved = stored.value.filter(|_| described.save);
+                let fits =
+                    |value| !matches!(self.params.set(param, value, Origin::Startup), Outcome::Rejected(_));
+                let _found = saved.into_iter().chain(described.default.clone()).any(fits);
                 continue;
             }
             if start.store_value {

@@ -336,6 +336,30 @@ fn the_start_takes_saved_then_set_then_default_values_and_runs_after_startup_onc
 }
 
 #[test]
+fn a_setting_that_does_not_fit_leaves_what_was_saved_or_the_default() {
+    let mut traced = Traced::new();
+    let mut number = |save| {
+        traced.build.param("number", ParamKind::Read, ValueType::Double, |param| {
+            param.save = save;
+            param.default = Some(1.0.into());
+        })
+    };
+    let params = [number(true), number(false), number(true)];
+    let mut rig = Rig::new(traced.build);
+    let setting = Setting { value: "none".into(), source: Provenance::Literal, fingerprint: [1; 16] };
+    let stored = |value: Value| Stored { value: Some(value), applied: None };
+    let first = First {
+        stored: vec![(params[0], stored(5.0.into())), (params[1], stored(5.0.into()))],
+        settings: params.iter().map(|param| (*param, setting.clone())).collect(),
+        ..First::default()
+    };
+    rig.engine.start(&mut rig.ctx, first);
+    assert_eq!(params.map(|param| rig.value(param)), ["5", "1", "1"]);
+    let reports = rig.lines().iter().filter(|line| line.starts_with("report")).count();
+    assert_eq!(reports, 3);
+}
+
+#[test]
 fn stop_ends_timers_forgets_what_waits_and_lets_before_stop_finish() {
     let mut traced = Traced::new();
     let ask = traced.build.fixed("bye", b"bye");

@@ -3,6 +3,7 @@
 //! The environment is that of [`model::template`](crate::language::model::template), which says who gives what.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::machinery::{Span as Place, Token, ast, parse, tokenize};
@@ -39,7 +40,7 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
     let tree = match (loaded, tree) {
         (Ok(()), Ok(tree)) => tree,
         (Err(error), _) | (_, Err(error)) => {
-            let range = error.range().unwrap_or(0..text.value.len());
+            let range = whole_characters(&text.value, error.range().unwrap_or(0..text.value.len()));
             let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
             scope.say(
                 Code::BadTemplate,
@@ -393,6 +394,13 @@ fn unknown(
     scope.push(diagnostic);
 }
 
+/// Widens a place to whole characters: the parser names one byte of a character that it does not expect.
+fn whole_characters(text: &str, range: Range<usize>) -> Range<usize> {
+    let start = (0..=range.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (range.end.max(start)..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    start..end
+}
+
 #[cfg(test)]
 mod tests {
     use crate::language::load;
@@ -410,6 +418,13 @@ mod tests {
             (source.slice(found.span).to_owned(), found.message.clone())
         };
         report.diagnostics().iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_character_that_is_not_expected_is_named_whole() {
+        let found = report("{{ paräm(12) }}");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "ä", "{found:?}");
     }
 
     #[test]

@@ -124,10 +124,11 @@ impl Follower {
     /// Follows one driver until it ends.
     async fn running(&mut self, handle: &Handle) -> Result<(), Unheard> {
         let mut status = handle.watch_status();
-        let now = status.borrow_and_update().clone();
-        self.status(now).await?;
         let tx = self.tx.clone();
         loop {
+            // A subscription may have been given up for a state that could not be told.
+            let now = status.borrow_and_update().clone();
+            self.status(now).await?;
             // A place first: snapshots of thousands of elements must not wait in memory for one client.
             let place = tx.reserve().await.map_err(|_| Unheard)?;
             let Ok(subscribed) = timeout(ELEMENT_TIMEOUT, handle.subscribe()).await else { continue };
@@ -151,7 +152,10 @@ impl Follower {
                 changed = status.changed(), if watched => { // Cancel-safe per docs of `watch`.
                     watched = changed.is_ok();
                     let now = status.borrow_and_update().clone();
-                    self.status(now).await?;
+                    match timeout(LAG, self.status(now)).await {
+                        Ok(told) => told?,
+                        Err(_) => return Ok(()),
+                    }
                 }
                 change = subscription.next() => { // Cancel-safe per its docs.
                     let Some(change) = change else { return Ok(()) };
@@ -173,8 +177,9 @@ impl Follower {
             element: self.name.clone(),
             status: Element::new(&self.name, &status, Detail::Full),
         };
+        self.send(message).await?;
         self.last = Some(status);
-        self.send(message).await
+        Ok(())
     }
 
     async fn send(&self, message: StreamMessage) -> Result<(), Unheard> {
@@ -255,5 +260,29 @@ mod tests {
         assert!(matches!(rx.recv().await, Some(StreamMessage::Snapshot { seq: 100, .. })));
         set(&fakes[0], -1.0).await;
         assert!(matches!(rx.recv().await, Some(StreamMessage::Change { seq: 101, .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_state_that_a_client_does_not_take_gives_the_subscription_up_as_well() {
+        let fakes = [fake::start("one")];
+        let (_tasks, _roster, mut rx) = follow(&fakes);
+        assert!(matches!(rx.recv().await, Some(StreamMessage::Status { .. })));
+        assert!(matches!(rx.recv().await, Some(StreamMessage::Snapshot { seq: 0, .. })));
+        for value in 0..QUEUE {
+            set(&fakes[0], value as f64).await;
+        }
+        tokio::time::sleep(LAG / 2).await;
+        fakes[0].status.send_modify(|status| Arc::make_mut(status).timeout = true);
+        tokio::time::sleep(LAG / 2).await;
+        for value in 0..100_u32 {
+            set(&fakes[0], f64::from(value)).await;
+        }
+        tokio::time::sleep(LAG * 2).await;
+        for expected in 1..=QUEUE as u64 {
+            assert!(matches!(rx.recv().await, Some(StreamMessage::Change { seq, .. }) if seq == expected));
+        }
+        assert!(matches!(rx.recv().await, Some(StreamMessage::Status { status, .. }) if status.timeout));
+        let last = QUEUE as u64 + 100;
+        assert!(matches!(rx.recv().await, Some(StreamMessage::Snapshot { seq, .. }) if seq == last));
     }
 }

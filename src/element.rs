@@ -9,5 +9,6 @@ pub mod driver;
 pub mod explain;
 pub mod gate;
 pub mod handle;
+pub mod queue;
 pub mod spec;
 pub mod status;

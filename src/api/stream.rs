@@ -160,7 +160,7 @@ impl Follower {
                 change = subscription.next() => { // Cancel-safe per its docs.
                     let Some(change) = change else { return Ok(()) };
                     match timeout(LAG, self.tx.reserve()).await {
-                        Ok(Ok(place)) => place.send(StreamMessage::change(&self.name, protocol, change)),
+                        Ok(Ok(place)) => place.send(StreamMessage::change(&self.name, protocol, &change)),
                         Ok(Err(_)) => return Err(Unheard),
                         Err(_) => return Ok(()),
                     }

@@ -3,7 +3,6 @@
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use tokio::sync::mpsc;
 
 use crate::api::elements::Parts;
 use crate::api::problem::{Kind, Problem};
@@ -12,6 +11,7 @@ use crate::api::upgrade::{Socket, place, upgrade};
 use crate::api::wire::TapMessage;
 use crate::api::{ELEMENT_TIMEOUT, Shared};
 use crate::element::handle::TapEvent;
+use crate::element::queue;
 
 /// `GET /api/v1/elements/{name}/tap`.
 pub(super) async fn open(
@@ -29,12 +29,12 @@ pub(super) async fn open(
     upgrade(request, &slot, place, move |socket| run(socket, events))
 }
 
-async fn run(mut socket: Socket, mut events: mpsc::Receiver<TapEvent>) {
+async fn run(mut socket: Socket, mut events: queue::Receiver<TapEvent>) {
     loop {
         let event = tokio::select! {
             biased;
             over = socket.over() => return socket.end(over).await, // Cancel-safe per its docs.
-            event = events.recv() => event,                        // Cancel-safe per docs of `mpsc`.
+            event = events.recv() => event,                        // Cancel-safe per its docs.
         };
         let Some(event) = event else { return socket.close(1000, "the element has stopped").await };
         if let Err(over) = socket.send(&TapMessage::from(event)).await {

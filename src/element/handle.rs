@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::element::queue::{self, Weight};
 use crate::element::status::Status;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, ParamIx};
@@ -16,8 +17,14 @@ use crate::value::{Value, Wall};
 pub const REQUEST_QUEUE: usize = 64;
 /// Changes that wait for one subscriber; when it is full, the subscription ends.
 pub const CHANGE_QUEUE: usize = 1024;
+/// Their bytes together, about; one change alone may be larger.
+pub const CHANGE_BYTES: usize = 4 << 20;
 /// Events that wait for one tap; when it is full, events are dropped and counted.
 pub const TAP_QUEUE: usize = 1024;
+/// Their bytes together, about.
+pub const TAP_BYTES: usize = 4 << 20;
+/// How much of a message a tap shows.
+pub const TAP_SHOWN: usize = 64 << 10;
 
 /// How everybody but the driver talks to an element.
 #[derive(Clone, Debug)]
@@ -41,7 +48,7 @@ pub enum Request {
     /// A snapshot and then every change.
     Subscribe(oneshot::Sender<Subscription>),
     /// The wire of every connection, from now on.
-    Tap(mpsc::Sender<TapEvent>),
+    Tap(queue::Sender<TapEvent>),
     /// The handshake that a connection would send now, line by line.
     Explain(ConnectionIx, oneshot::Sender<Result<Vec<ExplainedLine>, String>>),
 }
@@ -137,12 +144,33 @@ pub struct Change {
 pub struct Subscription {
     /// All values at the start.
     pub snapshot: Snapshot,
-    changes: mpsc::Receiver<Change>,
+    changes: queue::Receiver<Arc<Change>>,
+}
+
+impl Weight for Change {
+    fn weight(&self) -> usize {
+        let value = |value: &Value| {
+            size_of::<Value>()
+                + match value {
+                    Value::Empty | Value::Number(_) => 0,
+                    Value::Text(text) => text.len(),
+                    Value::Bytes(bytes) => bytes.len(),
+                }
+        };
+        let row = |(key, cells): &(Arc<str>, Vec<Value>)| {
+            size_of::<(Arc<str>, Vec<Value>)>() + key.len() + cells.iter().map(value).sum::<usize>()
+        };
+        let reading = match &self.reading.value {
+            Readable::Scalar(scalar) => value(scalar),
+            Readable::Table(rows) => rows.iter().map(row).sum(),
+        };
+        size_of::<Self>() + reading + self.deleted.iter().map(|key| key.len()).sum::<usize>()
+    }
 }
 
 impl Subscription {
     /// Pairs a snapshot with its changes.
-    pub fn new(snapshot: Snapshot, changes: mpsc::Receiver<Change>) -> Self {
+    pub fn new(snapshot: Snapshot, changes: queue::Receiver<Arc<Change>>) -> Self {
         Self { snapshot, changes }
     }
 
@@ -151,7 +179,7 @@ impl Subscription {
     /// # Cancel safety
     ///
     /// Cancel-safe: no change is lost.
-    pub async fn next(&mut self) -> Option<Change> {
+    pub async fn next(&mut self) -> Option<Arc<Change>> {
         self.changes.recv().await
     }
 }
@@ -179,15 +207,26 @@ pub enum WireEvent {
     /// A line of the response that came.
     ResponseLine(String),
     /// A whole message that was sent.
-    Sent(MessageKind, Bytes),
+    Sent(MessageKind, Payload),
     /// A whole message that came, and the id of the response that took it.
-    Received(MessageKind, Bytes, Option<i32>),
+    Received(MessageKind, Payload, Option<i32>),
     /// The link changed its state: from, to, why.
     State(&'static str, &'static str, String),
     /// The link could not be opened: what went wrong.
     Failed(String),
     /// The link closed: code, reason, who.
     Closed(u16, String, String),
+}
+
+/// What is shown of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payload {
+    /// The length of the message.
+    pub size: usize,
+    /// Its beginning, at most [`TAP_SHOWN`] bytes, of which secrets are masked; memory of its own.
+    pub shown: Bytes,
+    /// Whether the message goes on behind what is shown.
+    pub cut: bool,
 }
 
 /// One line of an explained handshake.
@@ -197,6 +236,20 @@ pub struct ExplainedLine {
     pub line: String,
     /// Where its parts come from, such as `parameter 9 "Header"`; empty for what the runtime adds by itself.
     pub from: String,
+}
+
+impl Weight for TapEvent {
+    fn weight(&self) -> usize {
+        let own = match &self.wire {
+            WireEvent::RequestLine(text) | WireEvent::ResponseLine(text) | WireEvent::Failed(text) => {
+                text.len()
+            }
+            WireEvent::Sent(_, payload) | WireEvent::Received(_, payload, _) => payload.shown.len(),
+            WireEvent::State(_, _, why) => why.len(),
+            WireEvent::Closed(_, reason, by) => reason.len() + by.len(),
+        };
+        size_of::<Self>() + own
+    }
 }
 
 impl Handle {
@@ -262,9 +315,9 @@ impl Handle {
     }
 
     /// The wire of every connection from now on; ends when the element stops. `None` if it has stopped.
-    pub async fn tap(&self) -> Option<mpsc::Receiver<TapEvent>> {
+    pub async fn tap(&self) -> Option<queue::Receiver<TapEvent>> {
         // Full: events are dropped and the next one that fits says how many.
-        let (tx, rx) = mpsc::channel(TAP_QUEUE);
+        let (tx, rx) = queue::channel(TAP_QUEUE, TAP_BYTES);
         self.requests.send(Request::Tap(tx)).await.ok()?;
         Some(rx)
     }

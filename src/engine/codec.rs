@@ -11,6 +11,7 @@ pub mod frame;
 pub mod handshake;
 pub mod json;
 pub mod layout;
+pub mod mask;
 pub mod message;
 pub mod raw;
 pub mod render;

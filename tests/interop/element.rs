@@ -101,7 +101,7 @@ async fn reads(handle: &Handle, id: i32, expected: &str) {
         }
         let change = changes.next().await.unwrap();
         if change.reading.param == param {
-            reading = change.reading;
+            reading = change.reading.clone();
         }
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::daemon::roster::{Entry, Phase, Roster};
 use crate::element::handle::{
-    CHANGE_QUEUE, Change, ExplainedLine, Handle, NewValue, Readable, Reading, Request, SetDone, SetError,
-    Snapshot, Subscription, TapEvent,
+    CHANGE_BYTES, CHANGE_QUEUE, Change, ExplainedLine, Handle, NewValue, Readable, Reading, Request, SetDone,
+    SetError, Snapshot, Subscription, TapEvent,
 };
+use crate::element::queue;
 use crate::element::status::{ConnectionStatus, ElementState, LinkCounters, LinkStatus, Status};
 use crate::language::model::Protocol;
 use crate::language::model::build::Build;
@@ -124,8 +125,8 @@ struct Driver {
     protocol: Arc<Protocol>,
     seq: u64,
     values: BTreeMap<ParamIx, Readable>,
-    subscribers: Vec<mpsc::Sender<Change>>,
-    taps: Vec<mpsc::Sender<TapEvent>>,
+    subscribers: Vec<queue::Sender<Arc<Change>>>,
+    taps: Vec<queue::Sender<TapEvent>>,
     listeners: watch::Sender<usize>,
     status: watch::Receiver<Arc<Status>>,
 }
@@ -168,7 +169,7 @@ impl Driver {
             Request::Snapshot(reply) => drop(reply.send(self.snapshot())),
             Request::Set(param, value, reply) => drop(reply.send(self.set(param, *value))),
             Request::Subscribe(reply) => {
-                let (tx, rx) = mpsc::channel(CHANGE_QUEUE);
+                let (tx, rx) = queue::channel(CHANGE_QUEUE, CHANGE_BYTES);
                 self.subscribers.push(tx);
                 drop(reply.send(Subscription::new(self.snapshot(), rx)));
                 self.listeners.send_modify(|count| *count += 1);
@@ -228,13 +229,13 @@ impl Driver {
         for param in [Some(target), about.setter].into_iter().flatten() {
             self.values.insert(param, value.clone());
             self.seq += 1;
-            let change = Change {
+            let change = Arc::new(Change {
                 seq: self.seq,
                 at: AT,
                 reading: self.read(param),
                 deleted: Vec::new(),
                 whole: about.table.is_some(),
-            };
+            });
             self.subscribers.retain(|subscriber| subscriber.try_send(change.clone()).is_ok());
         }
         let not_saved = (about.name.as_ref() == "Data").then(|| "the disk is full".to_owned());

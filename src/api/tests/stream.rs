@@ -9,7 +9,7 @@ use super::{fake, get, raw, served};
 use crate::api::MAX_SOCKETS;
 use crate::api::wire::{StreamMessage, TapMessage, Value, WireEvent};
 use crate::daemon::roster::Entry;
-use crate::element::handle::{self, CHANGE_QUEUE, NewValue, TapEvent};
+use crate::element::handle::{self, CHANGE_QUEUE, NewValue, TAP_SHOWN, TapEvent};
 use crate::element::status::ElementState;
 use crate::language::model::id::ParamIx;
 use crate::language::model::message::MessageKind;
@@ -242,6 +242,11 @@ async fn the_tap_shows_the_wire_as_it_happens() {
     let mut served = served().await;
     let path = ["api", "v1", "elements", "one", "tap"];
     let mut channel = control(served.port).open(&path, &[]).await.unwrap();
+    let payload = |bytes: &'static [u8]| handle::Payload {
+        size: bytes.len(),
+        shown: Bytes::from_static(bytes),
+        cut: false,
+    };
     let event = |wire| TapEvent { at: fake::AT, connection: 0, epoch: 3, missed: 0, wire };
     for (wire, expected) in [
         (
@@ -249,11 +254,11 @@ async fn the_tap_shows_the_wire_as_it_happens() {
             r#"{"at":"2026-07-01T00:00:00.000Z","connection":0,"epoch":3,"event":"requestLine","line":"GET /a HTTP/1.1"}"#,
         ),
         (
-            handle::WireEvent::Sent(MessageKind::Text, Bytes::from_static(b"hi")),
+            handle::WireEvent::Sent(MessageKind::Text, payload(b"hi")),
             r#"{"at":"2026-07-01T00:00:00.000Z","connection":0,"epoch":3,"event":"sent","kind":"text","size":2,"data":"hi"}"#,
         ),
         (
-            handle::WireEvent::Received(MessageKind::Binary, Bytes::from_static(b"\0\xff"), Some(7)),
+            handle::WireEvent::Received(MessageKind::Binary, payload(b"\0\xff"), Some(7)),
             r#"{"at":"2026-07-01T00:00:00.000Z","connection":0,"epoch":3,"event":"received","kind":"binary","size":2,"data":{"base64":"AP8="},"response":7}"#,
         ),
         (
@@ -268,7 +273,8 @@ async fn the_tap_shows_the_wire_as_it_happens() {
         served.one.tap.send(event(wire)).await.unwrap();
         assert_eq!(channel.next().await.unwrap(), expected);
     }
-    let long = Bytes::from("x".repeat(70_000));
+    let shown = Bytes::from("x".repeat(TAP_SHOWN));
+    let long = handle::Payload { size: 70_000, shown, cut: true };
     served.one.tap.send(event(handle::WireEvent::Sent(MessageKind::Text, long))).await.unwrap();
     let message: TapMessage = serde_json::from_str(&channel.next().await.unwrap()).unwrap();
     let WireEvent::Sent(payload) = message.wire else { panic!("not sent") };

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::api::wire::{
     Close, Column, Connection, Counters, Element, ExplainedLine, Failure, Link, Param, Payload, Reading,
     Stage, StreamMessage, TapMessage, Text, Value, WireEvent,
@@ -14,9 +12,6 @@ use crate::language::model::Protocol;
 use crate::language::model::message::MessageKind;
 use crate::language::model::param::{self, ParamKind, ValueType};
 use crate::value::{self, Wall};
-
-/// How much of a message on the wire a tap shows.
-const SHOWN_BYTES: usize = 64 << 10;
 
 impl From<&value::Value> for Value {
     fn from(value: &value::Value) -> Self {
@@ -250,13 +245,13 @@ impl StreamMessage {
     }
 
     /// One change of an element.
-    pub(in crate::api) fn change(element: &Arc<str>, protocol: &Protocol, change: Change) -> Self {
+    pub(in crate::api) fn change(element: &Arc<str>, protocol: &Protocol, change: &Change) -> Self {
         Self::Change {
             element: element.clone(),
             seq: change.seq,
             at: change.at.rfc3339(),
             param: Reading::new(protocol, &change.reading),
-            deleted: change.deleted,
+            deleted: change.deleted.clone(),
             whole: change.whole,
         }
     }
@@ -267,9 +262,9 @@ impl From<TapEvent> for TapMessage {
         let wire = match event.wire {
             handle::WireEvent::RequestLine(line) => WireEvent::RequestLine { line },
             handle::WireEvent::ResponseLine(line) => WireEvent::ResponseLine { line },
-            handle::WireEvent::Sent(kind, data) => WireEvent::Sent(payload(kind, &data, None)),
+            handle::WireEvent::Sent(kind, data) => WireEvent::Sent(payload(kind, data, None)),
             handle::WireEvent::Received(kind, data, response) => {
-                WireEvent::Received(payload(kind, &data, response))
+                WireEvent::Received(payload(kind, data, response))
             }
             handle::WireEvent::State(from, to, why) => {
                 WireEvent::State { from: Text::Borrowed(from), to: Text::Borrowed(to), why }
@@ -287,18 +282,11 @@ impl From<TapEvent> for TapMessage {
     }
 }
 
-fn payload(kind: MessageKind, data: &Bytes, response: Option<i32>) -> Payload {
-    let shown = &data[..data.len().min(SHOWN_BYTES)];
+fn payload(kind: MessageKind, data: handle::Payload, response: Option<i32>) -> Payload {
     let (name, value) = match kind {
         // A cut in the middle of a character leaves a replacement character at the end.
-        MessageKind::Text => ("text", Value::Text(String::from_utf8_lossy(shown).into())),
-        MessageKind::Binary => ("binary", Value::Bytes(Bytes::copy_from_slice(shown))),
+        MessageKind::Text => ("text", Value::Text(String::from_utf8_lossy(&data.shown).into())),
+        MessageKind::Binary => ("binary", Value::Bytes(data.shown)),
     };
-    Payload {
-        kind: Text::Borrowed(name),
-        size: data.len(),
-        data: value,
-        cut: shown.len() < data.len(),
-        response,
-    }
+    Payload { kind: Text::Borrowed(name), size: data.size, data: value, cut: data.cut, response }
 }

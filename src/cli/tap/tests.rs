@@ -7,8 +7,12 @@ use bytes::Bytes;
 use super::*;
 use crate::api::tests::{fake, served};
 use crate::cli::remote::tests::{arguments, control};
-use crate::element::handle::{TapEvent, WireEvent};
+use crate::element::handle::{Payload, TapEvent, WireEvent};
 use crate::language::model::message::MessageKind;
+
+fn payload(bytes: &'static [u8]) -> Payload {
+    Payload { size: bytes.len(), shown: Bytes::from_static(bytes), cut: false }
+}
 
 async fn tapped(words: &[&str]) -> String {
     let mut served = served().await;
@@ -22,9 +26,9 @@ async fn tapped(words: &[&str]) -> String {
             (0, WireEvent::RequestLine(String::new())),
             (0, WireEvent::ResponseLine("HTTP/1.1 101 Switching Protocols".into())),
             (0, WireEvent::State("connecting", "ready", String::new())),
-            (0, WireEvent::Sent(MessageKind::Text, Bytes::from_static(b"{\"command\":\"health\"}"))),
-            (7, WireEvent::Received(MessageKind::Binary, Bytes::from_static(b"\0\xff"), Some(3))),
-            (0, WireEvent::Received(MessageKind::Text, Bytes::from_static(b"\x1b[31m"), None)),
+            (0, WireEvent::Sent(MessageKind::Text, payload(b"{\"command\":\"health\"}"))),
+            (7, WireEvent::Received(MessageKind::Binary, payload(b"\0\xff"), Some(3))),
+            (0, WireEvent::Received(MessageKind::Text, payload(b"\x1b[31m"), None)),
             (0, WireEvent::Closed(1001, "bye".into(), "closed by the peer".into())),
             (0, WireEvent::Closed(1006, String::new(), "the connection ended".into())),
             (0, WireEvent::State("ready", "backoff", "the peer closed".into())),

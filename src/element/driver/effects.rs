@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::element::driver::show::payload;
 use crate::element::driver::{Came, Driver, number};
 use crate::element::handle::WireEvent;
 use crate::engine::codec::command::Outgoing;
@@ -61,7 +62,11 @@ impl Driver {
 
     fn send(&mut self, connection: ConnectionIx, message: Outgoing) {
         // By its parts, and by value: a secret may also have been copied into what is sent.
-        let shown = self.is_tapped().then(|| self.masked(&message.masked()));
+        let shown = self.is_tapped().then(|| {
+            let mut mask = self.mask();
+            message.hide(&mut mask);
+            payload(&mask, &message.payload)
+        });
         let Some(life) = self.slots.get_mut(connection.index()).and_then(|slot| slot.life.as_mut()) else {
             return;
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::element::driver::Driver;
+use crate::element::driver::show::payload;
 use crate::element::driver::slot::{Happened, Life};
 use crate::element::handle::WireEvent;
 use crate::element::status::CloseStatus;
@@ -212,11 +213,12 @@ impl Driver {
                         Kind::Text => MessageKind::Text,
                         Kind::Binary => MessageKind::Binary,
                     };
-                    let shown = self.is_tapped().then(|| self.masked(message.data()));
+                    let shown = self.is_tapped().then(|| (self.mask(), message.data().clone()));
                     let taker = self.engine.message(&mut self.ctx, connection, kind, message.into_data());
-                    if let Some(shown) = shown {
-                        // Once more: what it brought may itself be a secret.
-                        let shown = self.masked(&shown);
+                    if let Some((mut mask, data)) = shown {
+                        // What it brought may itself be a secret.
+                        self.hide(&mut mask);
+                        let shown = payload(&mask, &data);
                         let response = taker.map(|taker| self.engine.protocol().response(taker).id.0);
                         self.tap(connection, Some(epoch), || WireEvent::Received(kind, shown, response));
                     }

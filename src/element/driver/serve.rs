@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::element::driver::show::{Subscriber, TapEnd};
 use crate::element::driver::{Came, Driver};
 use crate::element::handle::{
-    CHANGE_QUEUE, NewValue, Readable, Reading, Request, SetDone, SetError, Snapshot, Subscription,
+    CHANGE_BYTES, CHANGE_QUEUE, NewValue, Readable, Reading, Request, SetDone, SetError, Snapshot,
+    Subscription,
 };
+use crate::element::queue;
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::logic::TableEdit;
 use crate::engine::param::change::{Shown, display_text};
@@ -48,7 +50,7 @@ impl Driver {
             Request::Set(param, value, reply) => self.set(param, *value, reply),
             Request::Subscribe(reply) => {
                 // Full: the subscription ends, and its owner asks for a new snapshot.
-                let (changes_in, changes) = mpsc::channel(CHANGE_QUEUE);
+                let (changes_in, changes) = queue::channel(CHANGE_QUEUE, CHANGE_BYTES);
                 // Those who have gone are otherwise only noticed at the next change.
                 self.subscribers.retain(|subscriber| !subscriber.changes.is_closed());
                 if reply.send(Subscription::new(self.snapshot(), changes)).is_ok() {

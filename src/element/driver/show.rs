@@ -6,27 +6,28 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use crate::element::driver::Driver;
 use crate::element::driver::slot::{Life, Slot};
-use crate::element::handle::{Change, Readable, Reading, TapEvent, WireEvent};
+use crate::element::handle::{Change, Payload, Readable, Reading, TAP_SHOWN, TapEvent, WireEvent};
+use crate::element::queue::{self, Refused};
 use crate::element::status::{ConnectionStatus, LinkStatus, Status};
+use crate::engine::codec::mask::{Ends, Mask};
 use crate::engine::link::status::Epoch;
 use crate::engine::param::change::{Change as Told, Changed, Shown};
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, ParamIx, TableIx};
+use crate::transport::handshake::printable;
 use crate::value::{Value, Wall};
 
 /// One who watches changes.
 pub(super) struct Subscriber {
-    pub(super) changes: mpsc::Sender<Change>,
+    pub(super) changes: queue::Sender<Arc<Change>>,
 }
 
 /// One who watches the wire.
 pub(super) struct TapEnd {
-    pub(super) events: mpsc::Sender<TapEvent>,
+    pub(super) events: queue::Sender<TapEvent>,
     pub(super) missed: u64,
 }
 
@@ -36,7 +37,8 @@ impl Driver {
         if self.subscribers.is_empty() {
             return;
         }
-        let told = self.told(change);
+        // Made once, however many watch: a table may have many rows.
+        let told = Arc::new(self.told(change));
         self.subscribers.retain(|subscriber| subscriber.changes.try_send(told.clone()).is_ok());
     }
 
@@ -115,30 +117,29 @@ impl Driver {
                     tap.missed = 0;
                     true
                 }
-                Err(TrySendError::Full(_)) => {
+                Err(Refused::Full) => {
                     tap.missed += 1;
                     true
                 }
-                Err(TrySendError::Closed(_)) => false,
+                Err(Refused::Closed) => false,
             }
         });
     }
 
-    /// A message with every secret of the element replaced by `***`.
-    pub(super) fn masked(&self, message: &Bytes) -> Bytes {
+    /// What must not be seen of what comes and goes: every secret of the element as it is now.
+    pub(super) fn mask(&self) -> Mask {
+        let mut mask = Mask::default();
+        self.hide(&mut mask);
+        mask
+    }
+
+    /// Hides every secret of the element as it is now.
+    pub(super) fn hide(&self, mask: &mut Mask) {
         let params = self.engine.params();
         let standalone = params.standalone().filter(|param| params.describe(*param).secret);
-        let standalone = standalone.map(|param| params.get(param).to_bytes());
+        standalone.for_each(|param| mask.add(params.get(param).to_bytes()));
         let tables = (0..self.spec.protocol.tables.len()).filter_map(TableIx::new);
-        let cells = tables.flat_map(|table| self.secret_cells(table));
-        let mut secrets: Vec<Bytes> = standalone.chain(cells).filter(|secret| !secret.is_empty()).collect();
-        if secrets.is_empty() {
-            return message.clone();
-        }
-        // The longest first: one secret may be a part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        let pairs: Vec<(&[u8], &[u8])> = secrets.iter().map(|secret| (&**secret, &b"***"[..])).collect();
-        crate::engine::codec::frame::replace(message, &pairs)
+        tables.flat_map(|table| self.secret_cells(table)).for_each(|cell| mask.add(cell));
     }
 
     /// What stands in the secret columns of a table.
@@ -154,9 +155,13 @@ impl Driver {
         })
     }
 
-    /// The same for a text.
+    /// A text with every secret of the element replaced by `***`, also one that was cut or made printable.
     pub(super) fn masked_text(&self, text: &str) -> String {
-        let masked = self.masked(&Bytes::copy_from_slice(text.as_bytes()));
+        let mut mask = self.mask();
+        let texts = mask.secrets().filter_map(|secret| std::str::from_utf8(secret).ok());
+        let printed: Vec<String> = texts.map(printable).collect();
+        printed.into_iter().for_each(|printed| mask.add(printed.into()));
+        let masked = mask.shown(text.as_bytes(), usize::MAX, Ends::Cut);
         without_basic(&String::from_utf8_lossy(&masked))
     }
 
@@ -254,6 +259,12 @@ fn without_basic(text: &str) -> String {
     }
     shown.push_str(text.get(done..).unwrap_or_default());
     shown
+}
+
+/// What a tap shows of a message: its beginning, copied so that a long message is not kept for it.
+pub(super) fn payload(mask: &Mask, message: &[u8]) -> Payload {
+    let shown = mask.shown(message, TAP_SHOWN, Ends::Whole);
+    Payload { size: message.len(), shown: Bytes::from(shown), cut: message.len() > TAP_SHOWN }
 }
 
 /// A value as it is told: that of a secret is empty.

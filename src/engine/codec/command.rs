@@ -6,9 +6,10 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::engine::codec::layout::Layouts;
+use crate::engine::codec::mask::Mask;
 use crate::engine::codec::raw::{self, RawError};
 use crate::engine::codec::render::{self, RenderError};
-use crate::engine::codec::{Set, bits, checksum, frame};
+use crate::engine::codec::{Set, bits, checksum};
 use crate::engine::param::Params;
 use crate::language::model::id::{CommandIx, ParamId, ParamIx};
 use crate::language::model::message::{CommandContent, MessageKind};
@@ -44,10 +45,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// The message with `***` for what is secret, for taps and logs.
-    pub fn masked(&self) -> Bytes {
-        let pairs: Vec<_> = self.secrets.iter().map(|secret| (&**secret.expose(), &b"***"[..])).collect();
-        if pairs.is_empty() { self.payload.clone() } else { frame::replace(&self.payload, &pairs) }
+    /// Hides what secret parameters put in, as they put it in.
+    pub fn hide(&self, mask: &mut Mask) {
+        self.secrets.iter().for_each(|secret| mask.add(secret.expose().clone()));
     }
 
     /// The message with other bytes, after stuffing or replacing; the places of the fields are lost.
@@ -127,7 +127,7 @@ pub fn make(
                 RenderError::TooLong(bytes) => MakeError::TooLong(bytes),
                 error @ (RenderError::Template(_) | RenderError::NotText(_)) => MakeError::Template(error),
             })?;
-            let secrets = template.params.iter().flat_map(|param| secrets_of(params, *param)).collect();
+            let secrets = template.params.iter().filter_map(|param| secret_of(params, *param)).collect();
             Ok(Outgoing { kind: described.kind, payload: Bytes::from(text), fields: Vec::new(), secrets })
         }
     }
@@ -166,19 +166,10 @@ fn join(
     Ok(Outgoing { kind, payload, fields: ranges, secrets })
 }
 
-/// What a secret parameter may look like in a template's output: as it is, and escaped for JSON.
-fn secrets_of(params: &Params, param: ParamIx) -> Vec<Secret<Bytes>> {
+/// What must not be seen of a template's output: a secret parameter's value, in whatever form the template wrote it.
+fn secret_of(params: &Params, param: ParamIx) -> Option<Secret<Bytes>> {
     let value = params.get(param);
-    if !params.describe(param).secret || value.is_empty() {
-        return Vec::new();
-    }
-    let plain = value.to_bytes();
-    if plain.is_empty() {
-        return Vec::new();
-    }
-    let quoted = serde_json::to_vec(&*value.to_text()).unwrap_or_default();
-    let escaped = quoted.get(1..quoted.len().saturating_sub(1)).map(Bytes::copy_from_slice);
-    [Some(plain), escaped].into_iter().flatten().map(Secret::new).collect()
+    (params.describe(param).secret && !value.is_empty()).then(|| Secret::new(value.to_bytes()))
 }
 
 /// The bytes of one field; a group is zeros as long as it is empty.

@@ -345,7 +345,7 @@ async fn a_slow_element_stops_reading_counts_it_and_gets_everything_afterwards()
         let change =
             tokio::time::timeout(PATIENCE, changes.next()).await.expect("it comes").expect("not dropped");
         if change.reading.param == value {
-            got.push(change.reading.value);
+            got.push(change.reading.value.clone());
         }
     }
     let sent: Vec<_> = (0..900).map(|number| Readable::Scalar(Value::text(number.to_string()))).collect();

@@ -81,7 +81,7 @@ async fn the_status_parameter_changes_with_the_state_only_and_the_old_address_is
     let mut seen = Vec::new();
     while let Ok(Some(change)) = tokio::time::timeout(Duration::from_millis(1), changes.next()).await {
         if change.reading.param == status || change.reading.param == closed {
-            seen.push(change.reading.value);
+            seen.push(change.reading.value.clone());
         }
     }
     let scalar = |value: Value| Readable::Scalar(value);

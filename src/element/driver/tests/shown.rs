@@ -1,7 +1,10 @@
 //! What an element shows: changes without gaps, the wire, and never a secret.
 
 use super::*;
-use crate::element::handle::{CHANGE_QUEUE, TAP_QUEUE, WireEvent};
+use crate::element::handle::{
+    CHANGE_BYTES, CHANGE_QUEUE, Payload, TAP_BYTES, TAP_QUEUE, TAP_SHOWN, WireEvent,
+};
+use crate::element::queue;
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_gets_a_snapshot_and_then_every_change_without_a_gap() {
@@ -23,7 +26,7 @@ async fn a_subscriber_gets_a_snapshot_and_then_every_change_without_a_gap() {
         assert_eq!(change.seq, seq + 1);
         seq = change.seq;
         if change.reading.param == value {
-            got.push(change.reading.value);
+            got.push(change.reading.value.clone());
         }
     }
     let expected: Vec<_> =
@@ -40,7 +43,7 @@ async fn each_change_carries_the_value_of_its_moment() {
     while got.len() < 2 {
         let change = tokio::time::timeout(PATIENCE, changes.next()).await.expect("it comes").expect("told");
         if change.reading.param == rig.ix(8) {
-            got.push(change.reading.value);
+            got.push(change.reading.value.clone());
         }
     }
     assert_eq!(got, ["/b", "/a"].map(|path| Readable::Scalar(Value::text(path))));
@@ -110,7 +113,7 @@ async fn a_tap_names_the_response_that_took_a_message_and_masks_a_secret_that_it
     assert!(rig.handle.get(rig.ix(11)).await.expect("it runs").set);
     let received = drain(&mut tap).await.into_iter().filter_map(|event| match event.wire {
         WireEvent::Received(_, data, response) => {
-            Some((String::from_utf8(data.to_vec()).expect("text"), response))
+            Some((String::from_utf8(data.shown.to_vec()).expect("text"), response))
         }
         WireEvent::RequestLine(_)
         | WireEvent::ResponseLine(_)
@@ -130,7 +133,7 @@ async fn a_tap_names_the_response_that_took_a_message_and_masks_a_secret_that_it
 }
 
 /// Takes all events that are there.
-async fn drain(tap: &mut mpsc::Receiver<TapEvent>) -> Vec<TapEvent> {
+async fn drain(tap: &mut queue::Receiver<TapEvent>) -> Vec<TapEvent> {
     let mut events = Vec::new();
     while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(1), tap.recv()).await {
         events.push(event);
@@ -210,10 +213,10 @@ async fn a_tap_sees_the_handshake_the_messages_and_the_close_and_is_told_what_it
             "response",
             &|wire| matches!(wire, WireEvent::ResponseLine(line) if line.starts_with("HTTP/1.1 101")),
         ),
-        position("sent", &|wire| matches!(wire, WireEvent::Sent(_, data) if &data[..] == b"subscribe")),
+        position("sent", &|wire| matches!(wire, WireEvent::Sent(_, data) if &data.shown[..] == b"subscribe")),
         position(
             "received",
-            &|wire| matches!(wire, WireEvent::Received(_, data, _) if data.starts_with(b"{\"state\"")),
+            &|wire| matches!(wire, WireEvent::Received(_, data, _) if data.shown.starts_with(b"{\"state\"")),
         ),
         position("close", &|wire| matches!(wire, WireEvent::Closed(1001, reason, _) if reason == "bye")),
     ];
@@ -231,4 +234,106 @@ async fn a_tap_sees_the_handshake_the_messages_and_the_close_and_is_told_what_it
     rig.until_text(41, "after").await;
     let missed: Vec<u64> = drain(&mut tap).await.iter().map(|event| event.missed).collect();
     assert_eq!(missed, [10]);
+}
+
+/// What a tap has of a message that came.
+fn payload(event: &TapEvent) -> Option<&Payload> {
+    match &event.wire {
+        WireEvent::Received(_, payload, _) => Some(payload),
+        WireEvent::RequestLine(_)
+        | WireEvent::ResponseLine(_)
+        | WireEvent::Sent(..)
+        | WireEvent::State(..)
+        | WireEvent::Failed(_)
+        | WireEvent::Closed(..) => None,
+    }
+}
+
+/// Sends a message that sets the value 41 to so many letters, with a number, and waits until it is set.
+async fn large(rig: &Rig, peer: &mut Peer, number: usize, letters: usize) {
+    peer.outbox.room(letters + 32).await;
+    peer.value(&"x".repeat(letters));
+    peer.value(&number.to_string());
+    rig.until_text(41, &number.to_string()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tap_keeps_the_beginning_of_a_long_message_and_no_more_bytes_than_its_bound() {
+    let (rig, mut peer) = Rig::open("").await;
+    let mut tap = rig.handle.tap().await.expect("it runs");
+    let letters = 1 << 20;
+    large(&rig, &mut peer, 0, letters).await;
+    let events = drain(&mut tap).await;
+    let first = events.iter().find_map(payload).expect("it came");
+    assert_eq!((first.size, first.cut, first.shown.len()), (letters + 12, true, TAP_SHOWN));
+    // Far fewer than the queue holds, and more bytes than it holds.
+    let count = TAP_BYTES / TAP_SHOWN + 10;
+    for number in 1..=count {
+        large(&rig, &mut peer, number, TAP_SHOWN).await;
+    }
+    peer.value("after");
+    rig.until_text(41, "after").await;
+    let kept = drain(&mut tap).await;
+    let bytes: usize = kept.iter().filter_map(payload).map(|payload| payload.shown.len()).sum();
+    assert!((TAP_BYTES / 2..=TAP_BYTES).contains(&bytes), "{bytes} bytes are kept");
+    peer.value("now there is room");
+    rig.until_text(41, "now there is room").await;
+    let missed = kept.iter().chain(&drain(&mut tap).await).map(|event| event.missed).sum::<u64>();
+    assert!(missed >= 10, "{missed} were missed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_when_its_changes_have_too_many_bytes() {
+    let (rig, mut peer) = Rig::open("").await;
+    let mut slow = rig.handle.subscribe().await.expect("it runs");
+    let letters = CHANGE_BYTES / 8;
+    for number in 0..10 {
+        large(&rig, &mut peer, number, letters).await;
+    }
+    let mut told = 0;
+    while slow.next().await.is_some() {
+        told += 1;
+    }
+    assert!((8..16).contains(&told), "{told} changes were kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_table_is_kept_once_for_all_who_watch() {
+    let (rig, _peer) = Rig::open("").await;
+    let mut first = rig.handle.subscribe().await.expect("it runs");
+    let mut second = rig.handle.subscribe().await.expect("it runs");
+    let row = |key: usize| vec![Value::text(key.to_string()), Value::Empty];
+    let rows = (0..1_000).map(row).collect();
+    rig.handle.set(rig.ix(1000), NewValue::Table(rows), PATIENCE).await.expect("it is set");
+    let (first, second) = (first.next().await.expect("told"), second.next().await.expect("told"));
+    let Readable::Table(rows) = &first.reading.value else { panic!("no table") };
+    assert_eq!((rows.len(), first.whole), (1_000, true));
+    assert!(Arc::ptr_eq(&first, &second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_a_peer_gives_back_escaped_is_masked_wherever_it_stands() {
+    let secret = r#"p"q\r/s t&u"#;
+    let json = r#"p\"q\\r\/s\u0020t\u0026u"#;
+    let percent = "p%22q%5cr%2Fs%20t%26u";
+    let mut rig = Rig::start(Given { params: &[(11, secret)], ..Given::default() });
+    let mut tap = rig.handle.tap().await.expect("it runs");
+    let call = rig.call().await;
+    // The last one is cut in the summary, which has the beginning of the body.
+    let body = format!("<{json}> <{percent}> {}{secret}", "x".repeat(120 - 56));
+    call.refuse("401 Unauthorized", &format!("WWW-Authenticate: Form t=\"{percent}\"\r\n"), &body).await;
+    let refused = rig.until_state("rejected").await;
+    let failure = refused.last_failure.expect("it failed");
+    assert!(failure.body.as_ref().is_some_and(|body| body.starts_with("<***> <***> x")), "{failure:?}");
+    rig.set(39, "reconnect").await;
+    let mut peer = rig.up().await;
+    peer.send(&format!(r#"{{"unknown":"{json}","at":"/a?t={percent}"}}"#));
+    peer.close(1008, &format!("{percent} is wrong"));
+    let close = rig.until_state("rejected").await.last_close.expect("it closed");
+    assert_eq!(&*close.reason, "*** is wrong");
+    let events = drain(&mut tap).await;
+    let all = format!("{failure:?} {events:?}");
+    for piece in [r#"p\"q"#, r"q\\", "q%5c", "%26u"] {
+        assert!(!all.contains(piece), "`{piece}` is in {all}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What an element does with its link, its store and its end.
 
 use super::*;
+use crate::element::queue;
 use crate::engine::link::status::Epoch;
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +148,7 @@ async fn watchers_that_have_gone_leave_nothing_behind() {
         let (reply, answer) = tokio::sync::oneshot::channel();
         driver.serve(Request::Subscribe(reply));
         drop(answer.await.expect("it answers"));
-        let (events, _) = mpsc::channel(1);
+        let (events, _) = queue::channel(1, 1);
         driver.serve(Request::Tap(events));
     }
     assert!(driver.subscribers.len() <= 1 && driver.taps.len() <= 1);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::codec::clock;
+use crate::engine::codec::mask::Ends;
 use crate::engine::param::Origin;
 use crate::language::model::build::{self, Build};
 use crate::language::model::param::{Bits, ChecksumKind, ValueType};
@@ -10,6 +11,13 @@ use crate::value::Wall;
 fn make_one(params: &Params, options: &Options) -> Result<Outgoing, MakeError> {
     let command = CommandIx::new(0).expect("the first");
     make(&mut clock::context(Wall(0)), params, &Layouts::default(), command, options)
+}
+
+/// What a tap shows of a message by what is known of the message itself.
+fn masked(made: &Outgoing) -> Vec<u8> {
+    let mut mask = Mask::default();
+    made.hide(&mut mask);
+    mask.shown(&made.payload, usize::MAX, Ends::Whole)
 }
 
 #[test]
@@ -99,7 +107,7 @@ fn what_is_secret_is_masked_for_those_who_watch() {
     let _ = params.set(user, "me:".into(), Origin::Api);
     let _ = params.set(token, "hunter2".into(), Origin::Api);
     let made = make_one(&params, &Options::default()).expect("fits");
-    assert_eq!((&*made.payload, &*made.masked()), (&b"me:hunter2"[..], &b"me:***"[..]));
+    assert_eq!((&*made.payload, &*masked(&made)), (&b"me:hunter2"[..], &b"me:***"[..]));
     assert!(!format!("{:?}", made.with_payload(Bytes::new())).contains("hunter2"));
 }
 
@@ -163,8 +171,8 @@ fn a_changed_message_with_a_secret_is_masked_as_a_whole() {
     let _ = params.set(user, "me".into(), Origin::Api);
     let made = make_one(&params, &Options::default()).expect("fits");
     let same = made.clone().with_payload(made.payload.clone());
-    assert_eq!(&*same.masked(), b"***me***");
+    assert_eq!(&*masked(&same), b"***me***");
     let reversed = made.with_reversed(&[2, 9]);
     assert_eq!(&*reversed.payload, b"hunter2me2retnuh");
-    assert_eq!((&*reversed.masked(), &reversed.fields[..]), (&b"***"[..], &[0..7, 7..9, 9..16][..]));
+    assert_eq!((&*masked(&reversed), &reversed.fields[..]), (&b"***"[..], &[0..7, 7..9, 9..16][..]));
 }

@@ -281,7 +281,7 @@ pub struct Put {
 /// The answer to a PUT: the set and all that it caused has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutDone {
-    /// Whether everything that had to be saved is in the store.
+    /// Whether everything that had to be saved is in the store and holds at the next start.
     pub saved: bool,
     /// Why it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -115,6 +115,8 @@ struct Driver {
     acks: Vec<Ack>,
     /// Something of that set had to be saved, and there is no store.
     unsaved: bool,
+    /// A parameter of that set that is saved by the definition, and has a setting from outside that is never saved.
+    outside: Option<ParamIx>,
     status: watch::Sender<Arc<Status>>,
     status_is_old: bool,
     state: ElementState,

@@ -91,7 +91,8 @@ pub enum NewValue {
 /// A set that is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetDone {
-    /// Why something that had to be saved is not in the store; `None` if all is (or nothing had to be).
+    /// Why something that had to be saved is not in the store, or does not hold at the next start; `None` if all is (or
+    /// nothing had to be).
     pub not_saved: Option<String>,
 }
 

@@ -33,7 +33,12 @@ impl Driver {
                 self.save(writes);
             }
             Effect::Remember { param, .. } => self.remember(param),
-            Effect::Change(change) => self.tell(&change),
+            Effect::Change(change) => {
+                if self.is_from_outside(change.param) {
+                    self.outside.get_or_insert(change.param);
+                }
+                self.tell(&change);
+            }
             Effect::Open(connection) => self.link_inputs.push_back((connection, Input::Open(self.by))),
             Effect::Close(connection) => self.link_inputs.push_back((connection, Input::Close)),
             // A button moves the link at once; what the definition does by itself is rationed.
@@ -143,6 +148,12 @@ impl Driver {
             let value = setting.value.clone();
             self.acks.push(store.save(&self.spec.name, vec![Write::Applied { param: id, value }]));
         }
+    }
+
+    /// Whether the definition saves a parameter whose setting comes from outside: that wins at each start, so nothing is saved.
+    fn is_from_outside(&self, param: ParamIx) -> bool {
+        self.engine.protocol().param(param).save
+            && self.spec.params.iter().any(|setting| setting.param == param && setting.external)
     }
 
     fn read_file(&mut self, name: &str, start: u64, bytes: Option<u64>, into: ParamIx) {

@@ -76,6 +76,7 @@ impl Driver {
         }
         self.acks.clear();
         self.unsaved = false;
+        self.outside = None;
         let done = match value {
             NewValue::Scalar(value) if described.table.is_none() => {
                 self.engine.set(&mut self.ctx, param, None, value, Origin::Api)
@@ -106,11 +107,16 @@ impl Driver {
         self.by = LinkOrigin::Engine;
         let acks = std::mem::take(&mut self.acks);
         let no_store = self.unsaved.then(|| "there is no store".to_owned());
+        let outside = self.outside.map(|param| {
+            let id = self.engine.protocol().param(param).id;
+            format!("the setting of parameter {id} comes from outside and wins at the next start")
+        });
+        let reason = no_store.or(outside);
         if acks.is_empty() {
-            Saved { not_saved: no_store, reply }.answer();
+            Saved { not_saved: reason, reply }.answer();
         } else {
             self.waiting.push(Box::pin(async move {
-                Came::Saved(Saved { not_saved: wait(acks).await.or(no_store), reply })
+                Came::Saved(Saved { not_saved: wait(acks).await.or(reason), reply })
             }));
         }
     }

@@ -91,6 +91,7 @@ impl Driver {
             by: LinkOrigin::Engine,
             acks: Vec::new(),
             unsaved: false,
+            outside: None,
             status: watch::Sender::new(Arc::new(status)),
             status_is_old: true,
             state: ElementState::Running,

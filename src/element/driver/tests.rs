@@ -194,6 +194,8 @@ struct Given<'a> {
     options: &'a str,
     /// What the settings say of parameters.
     params: &'a [(i32, &'a str)],
+    /// Which of them come from outside.
+    external: &'a [i32],
     store: Option<Store>,
     host: &'a str,
     budget: Budget,
@@ -206,7 +208,16 @@ struct Given<'a> {
 impl Default for Given<'_> {
     fn default() -> Self {
         let budget = Budget { per_second: None, per_host_per_second: None };
-        Self { options: "", params: &[], store: None, host: "ws://10.0.0.1", budget, ahead: 0, seed: 1 }
+        Self {
+            options: "",
+            params: &[],
+            external: &[],
+            store: None,
+            host: "ws://10.0.0.1",
+            budget,
+            ahead: 0,
+            seed: 1,
+        }
     }
 }
 
@@ -218,7 +229,11 @@ impl Rig {
 
     fn start(given: Given<'_>) -> Self {
         let protocol = protocol(given.options);
-        let spec = Arc::new(spec(&protocol, given.host, given.params));
+        let mut spec = spec(&protocol, given.host, given.params);
+        for setting in &mut spec.params {
+            setting.external = given.external.contains(&protocol.param(setting.param).id.0);
+        }
+        let spec = Arc::new(spec);
         let (calls_in, calls) = mpsc::unbounded_channel();
         let mut tasks = Tasks::new(&CancellationToken::new());
         let gate = Gate::new(given.budget);

@@ -288,3 +288,28 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
     }
     assert_eq!(seen, [0, 1, 2, 0, 1, 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_says_that_a_setting_from_outside_wins_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        let (mut below, store) = store(folder.path());
+        let params = [(8, "/outside"), (12, "plain")];
+        let given = Given { params: &params, external: &[8, 12], store: Some(store), ..Given::default() };
+        let mut rig = Rig::start(given);
+        assert_eq!(rig.up().await.path(), "/outside", "also after the set of the life before");
+        let reason = "the setting of parameter 8 comes from outside and wins at the next start";
+        // By itself, and by the parameter that sets it.
+        for id in [8, 58] {
+            let done = rig.try_set(id, format!("/set-by-{id}")).await;
+            assert_eq!(done, Ok(SetDone { not_saved: Some(reason.to_owned()) }));
+        }
+        // The definition does not save the one, and saves the other.
+        for id in [12, 13] {
+            assert_eq!(rig.try_set(id, "v").await, Ok(SetDone { not_saved: None }));
+        }
+        rig.stop.cancel();
+        rig.ended().await;
+        below.stop(Duration::from_secs(1)).await;
+    }
+}

@@ -193,6 +193,9 @@ pub struct Counters {
     pub messages_in: u64,
     /// Messages sent.
     pub messages_out: u64,
+    /// Messages that were not sent: the peer reads too slowly, or the link was about to end.
+    #[serde(default)]
+    pub unsent: u64,
     /// Bytes of messages received.
     pub bytes_in: u64,
     /// Bytes of messages sent.

@@ -144,6 +144,8 @@ pub struct LinkCounters {
     pub messages_in: u64,
     /// Messages sent.
     pub messages_out: u64,
+    /// Messages that were not sent: the peer reads too slowly, or the link was about to end.
+    pub unsent: u64,
     /// Bytes of messages received.
     pub bytes_in: u64,
     /// Bytes of messages sent.

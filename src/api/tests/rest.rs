@@ -29,7 +29,7 @@ async fn elements_are_listed_and_shown_in_full() {
         json!({"index": 0, "name": "main", "kind": "websocket", "state": "ready",
             "target": "ws://127.0.0.1:9001/a", "epoch": 3, "since": "2026-07-01T00:00:00.000Z", "attempts": 0,
             "cause": "parameter 2: \"/b\" -> \"/a\"", "flapping": false, "extensions": "permessage-deflate",
-            "counters": {"opened": 3, "dropped": 0, "stale": 0, "messagesIn": 0, "messagesOut": 0,
+            "counters": {"opened": 3, "dropped": 0, "stale": 0, "messagesIn": 0, "messagesOut": 0, "unsent": 0,
                          "bytesIn": 0, "bytesOut": 0, "unmatched": 0, "pauses": 0}})
     );
 }

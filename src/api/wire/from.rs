@@ -203,6 +203,7 @@ impl From<&LinkStatus> for Link {
                 stale: counters.stale,
                 messages_in: counters.messages_in,
                 messages_out: counters.messages_out,
+                unsent: counters.unsent,
                 bytes_in: counters.bytes_in,
                 bytes_out: counters.bytes_out,
                 unmatched: counters.unmatched,

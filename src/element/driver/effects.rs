@@ -91,7 +91,12 @@ impl Driver {
                 }
             }
             Err(error) => {
-                tracing::warn!(element = %self.spec.name, connection = connection.index(), %error, "message not sent");
+                if life.count_unsent(self.ctx.now) {
+                    tracing::warn!(
+                        element = %self.spec.name, connection = connection.index(), %error,
+                        "message not sent; further ones are only counted, as `unsent`"
+                    );
+                }
             }
         }
     }

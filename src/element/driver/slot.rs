@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -42,6 +42,8 @@ pub(super) struct Life {
     pub(super) last_failure: Option<Arc<FailureStatus>>,
     /// Counts of the sockets that are over.
     pub(super) past: LinkCounters,
+    /// When a message was not sent last.
+    pub(super) last_unsent: Option<Instant>,
 }
 
 pub(super) struct Dial {
@@ -108,6 +110,9 @@ pub(super) enum Happened {
     Events(Epoch, Vec<Event>),
 }
 
+/// How long all messages must have been sent before one that is not is news again.
+const UNSENT_EPISODE: Duration = Duration::from_secs(60);
+
 impl Slot {
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.life.as_ref().and_then(|life| life.link.wake_at())
@@ -129,6 +134,13 @@ impl Life {
 
     pub(super) fn socket_mut(&mut self, epoch: Epoch) -> Option<&mut Socket> {
         self.sockets.iter_mut().find(|socket| socket.epoch == epoch)
+    }
+
+    /// Counts a message that was not sent; whether that is news, and no more of the same.
+    pub(super) fn count_unsent(&mut self, now: Instant) -> bool {
+        self.past.unsent += 1;
+        let last = self.last_unsent.replace(now);
+        last.is_none_or(|last| now.saturating_duration_since(last) >= UNSENT_EPISODE)
     }
 
     /// Takes a socket away and keeps its counts.

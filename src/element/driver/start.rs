@@ -62,6 +62,7 @@ impl Driver {
                         last_close: None,
                         last_failure: None,
                         past: Default::default(),
+                        last_unsent: None,
                     })
                 });
                 Slot { connection, life }

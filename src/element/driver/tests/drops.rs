@@ -426,3 +426,53 @@ async fn a_message_beyond_the_limit_ends_the_link_with_1009_and_the_next_one_wor
     assert_eq!((link.state, rig.text(41).await), ("backoff", most));
     rig.up().await;
 }
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_for_a_peer_that_does_not_read_are_counted_and_warned_about_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // For this thread only, on which the whole test runs.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let warnings = || {
+        let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        log.lines().filter(|line| line.contains("message not sent")).count()
+    };
+    let mut rig = Rig::new(r#"<bs:Limits sendQueue="2"/><bs:KeepAlive pingInterval="0"/>"#);
+    let (_, mut io) = rig.call().await.upgrade_raw("").await;
+    let mut lost = 0;
+    for episode in 1..=2 {
+        for number in 0..20 {
+            rig.set(37, format!("{number}{}", "x".repeat(40 << 10))).await;
+            // The link's task takes what the pipe has room for.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let counters = rig.link().await.counters;
+        assert!((10..=19).contains(&(counters.unsent - lost)), "{counters:?}");
+        assert_eq!(warnings(), episode);
+        lost = counters.unsent;
+        // The peer reads again, and all is well for a while.
+        let mut rest = vec![0; 1 << 20];
+        while tokio::time::timeout(Duration::from_secs(1), io.read(&mut rest)).await.is_ok() {}
+        for _ in 0..61 {
+            rig.set(37, "small").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(rig.link().await.counters.unsent, lost);
+    }
+}

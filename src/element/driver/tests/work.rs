@@ -271,6 +271,7 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
             last_close: None,
             last_failure: None,
             past: Default::default(),
+            last_unsent: None,
         };
         let connection = ConnectionIx::new(index).expect("small");
         slots.push(Slot { connection, life: Some(Box::new(life)) });

@@ -69,11 +69,34 @@ pub struct Element {
     pub restart_at: Option<String>,
     /// Whether it is in timeout.
     pub timeout: bool,
+    /// What happened in it since it started; not in the list of elements, and not while it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<ElementCounters>,
     /// Why its values cannot be saved at present; not in the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<Arc<str>>,
     /// Its connections.
     pub connections: Vec<Connection>,
+}
+
+/// Counters of an element; they only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ElementCounters {
+    /// Messages that no response took, or whose checksum was wrong.
+    pub unmatched: u64,
+    /// Tries of pairs that got no answer in time.
+    pub timeouts: u64,
+    /// Pairs that were not sent because their link was down.
+    pub not_sent: u64,
+    /// Cycles of timers that were left out: their groups still waited, or the process was held up.
+    pub skipped_cycles: u64,
+    /// Groups that found no place in their queue.
+    pub queue_full: u64,
+    /// Chains of events that were cut because they would not have ended.
+    pub cut_chains: u64,
+    /// Values that their parameters did not take.
+    pub dropped_values: u64,
 }
 
 /// One connection of an element.

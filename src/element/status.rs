@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::logic::effect::Counters;
 use crate::value::Wall;
 
 /// The state of an element and of its connections at one moment.
@@ -18,6 +19,8 @@ pub struct Status {
     pub state: ElementState,
     /// Whether a connection has been in timeout for longer than its element timeout.
     pub timeout: bool,
+    /// How often things happened since the element started.
+    pub counters: Counters,
     /// The connections by index.
     pub connections: Vec<ConnectionStatus>,
 }

@@ -164,6 +164,8 @@ pub struct Engine {
     lanes: Box<[Lane]>,
     clocks: Box<[Clock]>,
     links: Box<[Link]>,
+    /// Whose message the present input is.
+    receiving: Option<ConnectionIx>,
     lock: Lock,
     // Few: the commands of the groups that run at present.
     made: Vec<Made>,
@@ -217,6 +219,7 @@ impl Engine {
             lanes,
             clocks: Clock::all(&protocol),
             links: protocol.connections.iter().map(|_| Link::default()).collect(),
+            receiving: None,
             lock: Lock::default(),
             made: Vec::new(),
             last: Vec::new(),

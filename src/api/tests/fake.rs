@@ -12,6 +12,7 @@ use crate::element::handle::{
 };
 use crate::element::queue;
 use crate::element::status::{ConnectionStatus, ElementState, LinkCounters, LinkStatus, Status};
+use crate::engine::logic::effect::Counters;
 use crate::language::model::Protocol;
 use crate::language::model::build::Build;
 use crate::language::model::id::ParamIx;
@@ -80,6 +81,7 @@ pub(crate) fn status(name: &str) -> Status {
         version: "1".into(),
         state: ElementState::Running,
         timeout: false,
+        counters: Counters { timeouts: 2, cuts: 1, ..Counters::default() },
         connections: vec![ConnectionStatus {
             index: 0,
             name: "main".into(),
@@ -115,6 +117,7 @@ pub(crate) fn roster(running: &[(&str, &Fake)]) -> Roster {
         version: "".into(),
         state: ElementState::Invalid("p.xml:3:1: `Pair` has no id".into()),
         timeout: false,
+        counters: Default::default(),
         connections: Vec::new(),
     };
     elements.insert("broken".into(), Entry::Down(Arc::new(broken)));

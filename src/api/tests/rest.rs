@@ -25,6 +25,13 @@ async fn elements_are_listed_and_shown_in_full() {
     );
     let one = get(served.port, "/api/v1/elements/one").await.json();
     assert_eq!(
+        one["counters"],
+        json!({"unmatched": 0, "timeouts": 2, "notSent": 0, "skippedCycles": 0, "queueFull": 0, "cutChains": 1,
+            "droppedValues": 0})
+    );
+    let broken = get(served.port, "/api/v1/elements/broken").await.json();
+    assert_eq!(broken.get("counters"), None);
+    assert_eq!(
         one["connections"][0],
         json!({"index": 0, "name": "main", "kind": "websocket", "state": "ready",
             "target": "ws://127.0.0.1:9001/a", "epoch": 3, "since": "2026-07-01T00:00:00.000Z", "attempts": 0,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::api::wire::{
-    Close, Column, Connection, Counters, Element, ExplainedLine, Failure, Link, Param, Payload, Reading,
-    Stage, StreamMessage, TapMessage, Text, Value, WireEvent,
+    Close, Column, Connection, Counters, Element, ElementCounters, ExplainedLine, Failure, Link, Param,
+    Payload, Reading, Stage, StreamMessage, TapMessage, Text, Value, WireEvent,
 };
 use crate::element::handle::{self, Change, NewValue, Readable, Snapshot, TapEvent};
 use crate::element::status::{self, ConnectionStatus, ElementState, LinkStatus, Status};
+use crate::engine::logic::effect;
 use crate::language::model::Protocol;
 use crate::language::model::message::MessageKind;
 use crate::language::model::param::{self, ParamKind, ValueType};
@@ -142,6 +143,7 @@ pub(in crate::api) enum Detail {
 impl Element {
     /// An element under the name that the daemon knows it by.
     pub(in crate::api) fn new(name: &Arc<str>, status: &Status, detail: Detail) -> Self {
+        let is_alive = matches!(status.state, ElementState::Running | ElementState::Stopping);
         let (state, reason, restart_at) = match &status.state {
             ElementState::Running => ("running", None, None),
             ElementState::Invalid(reason) => ("invalid", Some(reason), None),
@@ -156,9 +158,24 @@ impl Element {
             state: Text::Borrowed(state),
             reason: reason.cloned(),
             restart_at,
+            counters: (detail == Detail::Full && is_alive).then(|| ElementCounters::from(&status.counters)),
             store: None,
             timeout: status.timeout,
             connections: status.connections.iter().map(|status| Connection::new(status, detail)).collect(),
+        }
+    }
+}
+
+impl From<&effect::Counters> for ElementCounters {
+    fn from(counters: &effect::Counters) -> Self {
+        Self {
+            unmatched: counters.unmatched,
+            timeouts: counters.timeouts,
+            not_sent: counters.not_sent,
+            skipped_cycles: counters.skipped_cycles,
+            queue_full: counters.queue_full,
+            cut_chains: counters.cuts,
+            dropped_values: counters.dropped_values,
         }
     }
 }

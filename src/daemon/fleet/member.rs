@@ -74,6 +74,7 @@ impl Member {
             version,
             state,
             timeout: false,
+            counters: Default::default(),
             connections: Vec::new(),
         }))
     }

@@ -176,6 +176,7 @@ impl Driver {
             version: self.spec.protocol.version.clone(),
             state: self.state.clone(),
             timeout: self.engine.is_in_timeout(),
+            counters: self.engine.counters(),
             connections: self.slots.iter().map(|slot| self.connection_status(slot)).collect(),
         };
         // Who waits for a change is not woken for nothing.
@@ -199,17 +200,17 @@ impl Driver {
                 ConnectionKind::Virtual => "virtual",
                 ConnectionKind::NotRun => "not run",
             },
-            link: slot.life.as_ref().map(|life| self.link_status(life)),
+            link: slot.life.as_ref().map(|life| self.link_status(slot.connection, life)),
         }
     }
 
-    fn link_status(&self, life: &Life) -> LinkStatus {
+    fn link_status(&self, connection: ConnectionIx, life: &Life) -> LinkStatus {
         let snapshot = life.link.snapshot();
         let live = life.link.ready().and_then(|epoch| life.socket(epoch));
         let moving = snapshot.successor.is_some();
         let successor_dial = snapshot.successor.as_ref().and_then(|successor| successor.next_dial);
         let mut counters = life.counters();
-        counters.unmatched = self.engine.counters().unmatched;
+        counters.unmatched = self.engine.unmatched(connection);
         LinkStatus {
             state: snapshot.phase.name(),
             target: live

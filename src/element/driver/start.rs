@@ -74,6 +74,7 @@ impl Driver {
             version: spec.protocol.version.clone(),
             state: ElementState::Running,
             timeout: false,
+            counters: Default::default(),
             connections: Vec::new(),
         };
         let engine = Engine::new(spec.protocol.clone(), options);

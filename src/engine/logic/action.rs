@@ -256,7 +256,7 @@ impl Engine {
         let reading = response::read(&self.params, &self.layouts, response, message);
         if !response::checksum_is_right(&self.params, fields, &reading, message, how) {
             self.last.retain(|(of, _)| *of != response);
-            self.counters.unmatched += 1;
+            self.count_unmatched();
             let site = Site::Item(Item::Response(response));
             self.report(ctx.now, Severity::Warning, Code::Response, &[site], |protocol| {
                 format!("{} was not taken: its checksum is wrong", site.describe(protocol))

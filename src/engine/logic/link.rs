@@ -32,6 +32,8 @@ pub enum LinkChange {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Link {
     pub(super) ready: bool,
+    /// Its messages that no response took.
+    unmatched: u64,
     failing: Option<Failing>,
 }
 
@@ -57,6 +59,19 @@ impl Link {
 }
 
 impl Engine {
+    /// How many messages of a connection no response took.
+    pub fn unmatched(&self, connection: ConnectionIx) -> u64 {
+        self.links.get(connection.index()).map_or(0, |link| link.unmatched)
+    }
+
+    /// Counts the message that is being received, or was received when its chain of events was held up.
+    pub(super) fn count_unmatched(&mut self) {
+        self.counters.unmatched += 1;
+        if let Some(link) = self.receiving.and_then(|connection| self.links.get_mut(connection.index())) {
+            link.unmatched += 1;
+        }
+    }
+
     /// Whether messages can be sent over a connection.
     pub fn is_ready(&self, connection: ConnectionIx) -> bool {
         self.links[connection.index()].ready

@@ -72,8 +72,10 @@ impl Engine {
         payload: Bytes,
     ) -> Option<ResponseIx> {
         self.begin();
+        self.receiving = Some(connection);
         let taker = self.receive(ctx, connection, kind, payload);
         self.run(ctx);
+        self.receiving = None;
         self.finish(ctx);
         if !self.last.is_empty() {
             self.last.retain(|(_, message)| message.payload().len() <= MAX_KEPT);
@@ -103,7 +105,7 @@ impl Engine {
         self.counters.messages += 1;
         let message = Message::new(kind, payload);
         let Some((response, reading)) = self.taker(connection, &message) else {
-            self.counters.unmatched += 1;
+            self.count_unmatched();
             return None;
         };
         let then = self.waiter(connection, response);

@@ -122,6 +122,8 @@ async fn a_tap_names_the_response_that_took_a_message_and_masks_a_secret_that_it
         | WireEvent::Failed(_)
         | WireEvent::Closed(..) => None,
     });
+    let status = rig.handle.fresh_status().await;
+    assert_eq!((status.counters.unmatched, link_of(&status).counters.unmatched), (1, 1));
     let expected = [
         (r#"{"state":"s"}"#, Some(1)),
         (r#"{"answer":"a"}"#, Some(2)),

@@ -250,15 +250,21 @@ fn values_that_do_not_fit_are_dropped_counted_and_reported_once() {
 }
 
 #[test]
-fn a_message_that_no_response_takes_is_counted() {
+fn a_message_that_no_response_takes_is_counted_for_its_connection() {
     let mut traced = Traced::new();
+    traced.build.connection(|_| {});
     let ok = traced.build.fixed("ok", b"ok");
     traced.build.response(&[ok], |_| {});
     let mut rig = Rig::ready(traced.build);
     rig.message("ok");
     rig.message("other");
+    for payload in ["another", "one more"] {
+        rig.message_on(1, payload);
+    }
     let counters = rig.engine.counters();
-    assert_eq!((counters.messages, counters.unmatched), (2, 1));
+    assert_eq!((counters.messages, counters.unmatched), (4, 3));
+    let of = |index| rig.engine.unmatched(ConnectionIx::new(index).expect("small"));
+    assert_eq!([0, 1, 2].map(of), [1, 2, 0]);
     assert!(rig.lines().is_empty());
 }
 

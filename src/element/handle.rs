@@ -73,7 +73,7 @@ pub struct Reading {
 pub enum Readable {
     /// A standalone parameter.
     Scalar(Value),
-    /// A table: rows by primary key, cells in the order of the columns.
+    /// A table: rows by primary key, cells in the order of the columns; of one column the key and the cell.
     Table(Vec<(Arc<str>, Vec<Value>)>),
 }
 

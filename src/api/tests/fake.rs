@@ -195,6 +195,17 @@ impl Driver {
 
     fn read(&self, param: ParamIx) -> Reading {
         let about = self.protocol.param(param);
+        if let Some((table, own)) = about.column {
+            let table = self.protocol.table(table);
+            let Some(Readable::Table(rows)) = self.values.get(&table.param) else { panic!("no table") };
+            let cell = |row: &[Value], at: u16| row[usize::from(at)].clone();
+            let cells = |row: &[Value]| match own == table.key {
+                true => vec![cell(row, own)],
+                false => vec![cell(row, table.key), cell(row, own)],
+            };
+            let rows = rows.iter().map(|(key, row)| (key.clone(), cells(row))).collect();
+            return Reading { param, value: Readable::Table(rows), display: None, secret: false, set: true };
+        }
         let empty = match about.table {
             Some(_) => Readable::Table(Vec::new()),
             None => Readable::Scalar(Value::Empty),

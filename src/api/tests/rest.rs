@@ -78,6 +78,17 @@ async fn parameters_are_read_by_id_and_by_name() {
                      "columns": [{"id": 7, "name": "Key", "key": true}, {"id": 8, "name": "Label"}]}),
         ),
         (
+            "Label",
+            json!({"id": 8, "name": "Label", "value": {"rows": [["a", "first"]]}, "kind": "read", "type": "text",
+                     "settable": true, "save": false,
+                     "columns": [{"id": 7, "name": "Key", "key": true}, {"id": 8, "name": "Label"}]}),
+        ),
+        (
+            "Key",
+            json!({"id": 7, "name": "Key", "value": {"rows": [["a"]]}, "kind": "read", "type": "text",
+                     "settable": true, "save": false, "columns": [{"id": 7, "name": "Key", "key": true}]}),
+        ),
+        (
             "a%2Fb%20%C3%A9",
             json!({"id": 9, "name": "a/b é", "value": null, "kind": "read", "type": "text",
                      "settable": true, "save": false}),

@@ -79,15 +79,25 @@ impl Param {
     /// A parameter of `protocol` as it reads.
     pub(in crate::api) fn new(protocol: &Protocol, reading: &handle::Reading) -> Self {
         let about = protocol.param(reading.param);
-        let columns = about.table.map(|table| columns(protocol, protocol.table(table))).unwrap_or_default();
+        let columns = match (about.table, about.column) {
+            (Some(table), _) => {
+                let table = protocol.table(table);
+                columns(protocol, table, (0..).zip(&table.columns).map(|(position, _)| position))
+            }
+            (None, Some((table, own))) => {
+                let table = protocol.table(table);
+                columns(protocol, table, [table.key].into_iter().chain((own != table.key).then_some(own)))
+            }
+            (None, None) => Vec::new(),
+        };
         Self {
             reading: Reading::new(protocol, reading),
             description: about.description.clone(),
             kind: Text::Borrowed(kind(about.kind)),
             value_type: Text::Borrowed(match about.value_type {
                 _ if about.table.is_some() => "table",
-                ValueType::Double => "number",
-                ValueType::String | ValueType::HighNibble => "text",
+                ValueType::Double | ValueType::HighNibble => "number",
+                ValueType::String => "text",
             }),
             settable: about.is_settable(),
             save: about.save,
@@ -97,12 +107,13 @@ impl Param {
     }
 }
 
-fn columns(protocol: &Protocol, table: &param::Table) -> Vec<Column> {
-    let column = |(position, column): (usize, &param::Column)| {
-        let about = protocol.param(column.param);
-        Column { id: about.id.0, name: about.name.clone(), key: position == usize::from(table.key) }
+/// What stands in the cells of a row, in their order.
+fn columns(protocol: &Protocol, table: &param::Table, cells: impl Iterator<Item = u16>) -> Vec<Column> {
+    let column = |position: u16| {
+        let about = protocol.param(table.columns.get(usize::from(position))?.param);
+        Some(Column { id: about.id.0, name: about.name.clone(), key: position == table.key })
     };
-    table.columns.iter().enumerate().map(column).collect()
+    cells.filter_map(column).collect()
 }
 
 fn kind(kind: ParamKind) -> &'static str {
@@ -307,4 +318,23 @@ fn payload(kind: MessageKind, data: handle::Payload, response: Option<i32>) -> P
         MessageKind::Binary => ("binary", Value::Bytes(data.shown)),
     };
     Payload { kind: Text::Borrowed(name), size: data.size, data: value, cut: data.cut, response }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::model::build::Build;
+
+    #[test]
+    fn the_type_of_a_parameter_is_that_of_its_value() {
+        for (value_type, shown) in
+            [(ValueType::String, "text"), (ValueType::Double, "number"), (ValueType::HighNibble, "number")]
+        {
+            let mut build = Build::new();
+            let param = build.param("p", ParamKind::Read, value_type, |_| {});
+            let value = Readable::Scalar(value::Value::Empty);
+            let reading = handle::Reading { param, value, display: None, secret: false, set: false };
+            assert_eq!(Param::new(&build.done(), &reading).value_type, shown, "{value_type:?}");
+        }
+    }
 }

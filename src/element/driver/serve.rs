@@ -139,19 +139,38 @@ impl Driver {
     pub(super) fn reading(&self, param: ParamIx) -> Reading {
         let params = self.engine.params();
         let described = self.engine.protocol().param(param);
-        let (value, set) = match described.table {
-            Some(table) => {
-                let rows: Vec<(Arc<str>, Vec<Value>)> = params
-                    .rows(table)
-                    .iter()
-                    .map(|row| (row.key().clone(), self.shown_cells(table, row.cells())))
-                    .collect();
+        let (value, set) = match (described.table, described.column) {
+            (Some(table), _) => {
+                let rows: Vec<_> = self.table_rows(table).collect();
                 let set = !rows.is_empty();
                 (Readable::Table(rows), set)
             }
-            None => return self.scalar(param, params.shown(param)),
+            (None, Some((table, column))) => {
+                let cells = params.rows(table).iter().filter_map(|row| row.cells().get(usize::from(column)));
+                let set = { cells }.any(|cell| !cell.is_empty());
+                (Readable::Table(self.column(table, column)), set)
+            }
+            (None, None) => return self.scalar(param, params.shown(param)),
         };
         Reading { param, value, display: None, secret: described.secret, set }
+    }
+
+    /// What is seen of a column: each cell behind the key of its row; of the key's own column only the keys.
+    fn column(&self, table: TableIx, column: u16) -> Vec<(Arc<str>, Vec<Value>)> {
+        let key = self.engine.protocol().table(table).key;
+        let row = |(name, mut cells): (Arc<str>, Vec<Value>)| {
+            let mut take = |at: u16| cells.get_mut(usize::from(at)).map(std::mem::take).unwrap_or_default();
+            let own = take(column);
+            let cells = if column == key { vec![own] } else { vec![take(key), own] };
+            (name, cells)
+        };
+        self.table_rows(table).map(row).collect()
+    }
+
+    /// What is seen of a table.
+    fn table_rows(&self, table: TableIx) -> impl Iterator<Item = (Arc<str>, Vec<Value>)> {
+        let rows = self.engine.params().rows(table).iter();
+        rows.map(move |row| (row.key().clone(), self.shown_cells(table, row.cells())))
     }
 
     /// What is seen of a standalone parameter that has, or had, this value.

@@ -339,3 +339,18 @@ async fn a_secret_that_a_peer_gives_back_escaped_is_masked_wherever_it_stands() 
         assert!(!all.contains(piece), "`{piece}` is in {all}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_column_reads_as_its_cells_each_behind_the_key_of_its_row() {
+    let (rig, _peer) = Rig::open("").await;
+    let rows = [("b", "secret"), ("a", "")].map(|(key, cell)| vec![Value::text(key), Value::text(cell)]);
+    rig.handle.set(rig.ix(1000), NewValue::Table(rows.to_vec()), PATIENCE).await.expect("it is set");
+    let read = async |id| rig.handle.get(rig.ix(id)).await.expect("it runs");
+    let keys = read(1001).await;
+    let row = |key: &str, cells: &[Value]| (Arc::from(key), cells.to_vec());
+    let expected = ["b", "a"].map(|key| row(key, &[Value::text(key)]));
+    assert_eq!((keys.value, keys.secret, keys.set), (Readable::Table(expected.to_vec()), false, true));
+    let secret = read(1002).await;
+    let expected = ["b", "a"].map(|key| row(key, &[Value::text(key), Value::Empty]));
+    assert_eq!((secret.value, secret.secret, secret.set), (Readable::Table(expected.to_vec()), true, true));
+}

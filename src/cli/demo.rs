@@ -78,8 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
 async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
     let clock = Clock::start();
     let mut below = Tasks::new(&CancellationToken::new());
-    let (first, first_port) = sender(&mut below, clock, &is07::LABELS).await?;
-    let (_second, second_port) = sender(&mut below, clock, &["Spare 1", "Spare 2", "Spare 3"]).await?;
+    let (first, first_port) = sender(&mut below, &clock, &is07::LABELS).await?;
+    let (_second, second_port) = sender(&mut below, &clock, &["Spare 1", "Spare 2", "Spare 3"]).await?;
     let (api, note) = listen(arguments.port).await?;
     let api_port = api.local_addr().map_err(|error| cannot("serve the API", &error))?.port();
     let folder = Folder::new(first_port, api_port)?;
@@ -118,7 +118,7 @@ async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
 }
 
 /// Starts a simulated sender on a free port.
-async fn sender(tasks: &mut Tasks, clock: Clock, labels: &[&str]) -> Result<(is07::Control, u16), Failed> {
+async fn sender(tasks: &mut Tasks, clock: &Clock, labels: &[&str]) -> Result<(is07::Control, u16), Failed> {
     let unable = |error: io::Error| cannot("start the simulated sender", &error);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unable)?;
     let port = listener.local_addr().map_err(unable)?.port();

@@ -460,8 +460,8 @@ impl Engine {
                 let value = self.params.get(param).clone();
                 self.effects.push(Effect::Save(Save::Value { param, value }));
             }
-            if let Some(fingerprint) = start.remember {
-                self.effects.push(Effect::Remember { param, fingerprint });
+            if start.remember.is_some() {
+                self.effects.push(Effect::Remember { param });
             }
         }
         self.first_parts();

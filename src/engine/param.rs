@@ -363,20 +363,6 @@ impl Params {
         Shown::of(self.describe(param), value)
     }
 
-    /// The text that people see for a standalone parameter: exceptions and discreets translated; empty for a secret.
-    pub fn display(&self, param: ParamIx) -> Arc<str> {
-        let described = self.describe(param);
-        if described.secret || self.marks[param.index()].has(Marks::HIDDEN) {
-            return Arc::from("");
-        }
-        change::display_text(described, &self.values[param.index()])
-    }
-
-    /// Everything that people may see: standalone parameters with their values; tables by [`Params::rows`].
-    pub fn snapshot(&self) -> impl Iterator<Item = (ParamIx, Shown)> + '_ {
-        self.standalone().map(|param| (param, self.shown(param)))
-    }
-
     /// The standalone parameters: neither tables nor columns.
     pub fn standalone(&self) -> impl Iterator<Item = ParamIx> + '_ {
         let params = self.protocol.params.iter().enumerate();

@@ -32,7 +32,7 @@ impl Driver {
                 let writes = writes(self.engine.protocol(), save);
                 self.save(writes);
             }
-            Effect::Remember { param, .. } => self.remember(param),
+            Effect::Remember { param } => self.remember(param),
             Effect::Change(change) => {
                 if self.is_from_outside(change.param) {
                     self.outside.get_or_insert(change.param);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::engine::codec::command::Outgoing;
 use crate::engine::param::Origin;
 use crate::engine::param::change::{Change, Save};
-use crate::engine::param::startup::Fingerprint;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ActionIx, ConnectionIx, ParamIx, TriggerIx};
 use crate::language::model::logic::Item;
@@ -44,8 +43,6 @@ pub enum Effect {
     Remember {
         /// The parameter.
         param: ParamIx,
-        /// Its setting's fingerprint.
-        fingerprint: Fingerprint,
     },
     /// Something for those who watch the element.
     Change(Change),

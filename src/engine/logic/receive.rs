@@ -83,18 +83,6 @@ impl Engine {
         taker
     }
 
-    /// Several messages, in order; each is finished before the next.
-    pub fn messages(
-        &mut self,
-        ctx: &mut Context,
-        connection: ConnectionIx,
-        batch: impl IntoIterator<Item = (MessageKind, Bytes)>,
-    ) {
-        for (kind, payload) in batch {
-            let _taker = self.message(ctx, connection, kind, payload);
-        }
-    }
-
     fn receive(
         &mut self,
         ctx: &mut Context,

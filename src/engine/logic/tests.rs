@@ -134,7 +134,7 @@ impl Rig {
                     format!("save {}={}", id(param), value.to_text())
                 }
                 Effect::Save(save) => format!("save {save:?}"),
-                Effect::Remember { param, .. } => format!("remember {}", id(param)),
+                Effect::Remember { param } => format!("remember {}", id(param)),
                 Effect::Change(change) => match change.what {
                     Changed::Value(Shown::Value(value)) => {
                         format!("change {}={}", id(change.param), value.to_text())

@@ -8,5 +8,6 @@ mod demo;
 mod generated;
 mod interop;
 mod model;
+mod promises;
 mod settings;
 mod tidy;

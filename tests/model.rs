@@ -55,6 +55,24 @@ fn the_reference_handshake_is_resolved() {
 }
 
 #[test]
+fn cells_of_a_volatile_column_are_not_saved_whatever_the_column_is() {
+    let columns = ["", ";save", ";save;volatile", ";volatile;foreignKey=10", "|save|foreignKey=10"];
+    let options: String = columns
+        .iter()
+        .enumerate()
+        .map(|(at, options)| {
+            format!("<ColumnOption idx=\"{at}\" pid=\"{}\" options=\"{options}\"/>", at + 11)
+        })
+        .collect();
+    let params: String = (11..16).map(|id| format!("<Param id=\"{id}\"><Type>read</Type></Param>")).collect();
+    let text = format!(
+        "<Protocol><Params><Param id=\"10\"><Type>array</Type><ArrayOptions index=\"0\">{options}</ArrayOptions></Param>{params}</Params></Protocol>"
+    );
+    let saved: Vec<bool> = protocol(&text).tables[0].columns.iter().map(|column| column.save).collect();
+    assert_eq!(saved, [true, true, false, false, true]);
+}
+
+#[test]
 fn a_link_is_moved_by_what_its_handshake_is_made_of_unless_the_author_says_otherwise() {
     let text = file("additions.xml");
     let (header, param) =

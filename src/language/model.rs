@@ -18,8 +18,6 @@ use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::language::model::connection::{Connection, Session};
 use crate::language::model::id::{
     ActionIx, CommandIx, GroupIx, PairIx, ParamId, ParamIx, ResponseIx, SessionIx, TableIx, TimerIx,
@@ -61,8 +59,6 @@ pub struct Protocol {
     pub timers: Vec<Timer>,
     /// How many group execution queues an element has: the main one and one for each further thread.
     pub queues: u16,
-    /// Triggers on `communication` whose `Time` is a text that a connection may report, and that text.
-    pub communication: Vec<(Bytes, TriggerIx)>,
     /// Which triggers fire when; see [`Protocol::triggers_on`].
     pub(crate) dispatch: HashMap<(Item, Time), Box<[TriggerIx]>>,
     /// Triggers on `each` item of a kind: what fires for an item that has no trigger of its own for the time.

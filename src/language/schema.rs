@@ -366,6 +366,11 @@ const fn choice(name: &'static str, doc: &'static str) -> Choice {
 }
 
 impl Choice {
+    const fn remark(mut self) -> Self {
+        self.run = Run::Remark;
+        self
+    }
+
     const fn not_run(mut self, feature: &'static str) -> Self {
         self.run = Run::No(feature);
         self

@@ -74,10 +74,6 @@ pub struct Options<'a> {
     pub disconnections_pid: Option<Id>,
     /// `MakeCommandByProtocol`.
     pub make_command: Option<Text<'a>>,
-    /// `RedundantPolling`.
-    pub redundant_polling: Option<Text<'a>>,
-    /// `CustomRedirect`.
-    pub custom_redirect: Option<Text<'a>>,
     /// `bs:Reconnect`.
     pub reconnect: Option<Settings<'a>>,
     /// `bs:KeepAlive`.
@@ -126,6 +122,8 @@ pub struct Session<'a> {
     pub name: Option<Text<'a>>,
     /// `@userName`, `@password`, `@loginMethod`, `@proxyServer` and so on.
     pub settings: Settings<'a>,
+    /// `Condition`.
+    pub condition: Option<Text<'a>>,
     /// `Connection`, in order.
     pub exchanges: Vec<Exchange<'a>>,
 }
@@ -137,6 +135,8 @@ pub struct Exchange<'a> {
     pub span: Span,
     /// `@id`.
     pub id: Option<Id>,
+    /// `Condition`.
+    pub condition: Option<Text<'a>>,
     /// `@timeout`.
     pub timeout: Option<Text<'a>>,
     /// `@ignoreTimeout`.

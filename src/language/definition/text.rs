@@ -1,6 +1,7 @@
 //! A text of the author with the way back from its bytes to their places; interprets nothing.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use crate::language::xml::{Attribute, Element};
 const LONG: usize = 8 << 10;
 
 /// A value or a text as written, entities decoded, without the blanks around it unless it is free text.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Text<'a> {
     /// What was written.
     pub value: Cow<'a, str>,
@@ -125,6 +126,13 @@ impl<'a> Text<'a> {
             let rest = rest.strip_prefix([':', '=']).or_else(|| rest.is_empty().then_some(rest))?;
             head.eq_ignore_ascii_case(name).then(|| Spanned::new(rest.trim(), part.span))
         })
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    /// Value and place; the way back to the file would print all of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({:?} at {:?})", self.value, self.span)
     }
 }
 

@@ -173,8 +173,6 @@ impl Build {
             connections_param: None,
             disconnections_param: None,
             make_command_by_protocol: false,
-            redundant_polling: false,
-            custom_redirect: false,
             reconnect: Reconnect {
                 initial_delay: Duration::from_millis(500),
                 max_delay: Duration::from_secs(30),
@@ -385,7 +383,6 @@ impl Build {
             names,
             candidates,
             each: HashMap::new(),
-            communication: Vec::new(),
         })
     }
 }

@@ -117,7 +117,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         .iter()
         .map(|session| session.exchanges.iter().map(|exchange| exchange.id.map(|id| id.value)).collect())
         .collect();
-    let groups = groups::groups(scope, &written.groups, &queues, &exchanges);
+    let groups = groups::groups(scope, &written.groups, &queues, &exchanges, &handshakes);
     let triggers = triggers::compile(scope, &written.triggers);
     let actions = actions::compile(scope, &written.actions);
     let timers = groups::timers(scope, &written.timers);
@@ -138,7 +138,6 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         actions,
         timers,
         queues: queues.count,
-        communication: triggers.communication,
         dispatch: triggers.dispatch,
         each: triggers.each,
         names: std::mem::take(&mut scope.names),

@@ -29,10 +29,6 @@ pub struct Connection {
     pub disconnections_param: Option<ParamIx>,
     /// No automatic `make` of commands (`MakeCommandByProtocol`).
     pub make_command_by_protocol: bool,
-    /// `RedundantPolling`.
-    pub redundant_polling: bool,
-    /// Whether the definition follows redirects of its HTTP answers itself (`customRedirect`).
-    pub custom_redirect: bool,
     /// `bs:Reconnect`.
     pub reconnect: Reconnect,
     /// `bs:KeepAlive`.

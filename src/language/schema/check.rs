@@ -98,6 +98,9 @@ fn choice(choices: &'static [Choice], part: &str) -> Option<&'static Choice> {
     })
 }
 
+/// What options are called in the portability report that the table does not have: the original has more.
+const UNKNOWN_OPTIONS: &str = "options that this runtime does not know";
+
 /// The features that the words of a fitting text name and that are not run, each with the place and length of its word.
 pub(super) fn features(kind: Kind, text: &str) -> Vec<(&'static str, usize, usize)> {
     let feature = |run: Run| match run {
@@ -110,7 +113,10 @@ pub(super) fn features(kind: Kind, text: &str) -> Vec<(&'static str, usize, usiz
             word.map(|feature| (feature, 0, text.len())).into_iter().collect()
         }
         Kind::Options(choices) => value::options(text, value::separator(text))
-            .filter_map(|(at, part)| Some((feature(choice(choices, part)?.run)?, at, part.len())))
+            .filter_map(|(at, part)| match choice(choices, part) {
+                Some(known) => Some((feature(known.run)?, at, part.len())),
+                None => Some((UNKNOWN_OPTIONS, at, part.len())),
+            })
             .collect(),
         Kind::Nothing
         | Kind::Text

@@ -159,7 +159,7 @@ enumeration! {
         Save = "save", Yes, "On a parameter: write its value to the store now.";
         Set = "set", SNMP, "On a parameter: send its value to the device by SNMP.";
         SetAndGetWithWait = "set and get with wait", SNMP, "On a parameter: send by SNMP, wait and read back.";
-        SetInfo = "set info", No("set info"), "On a parameter: give it another scale and sequence.";
+        SetInfo = "set info", Yes, "On a parameter: give it another scale and sequence.";
         SetNext = "set next", Yes, "On a pair: wait before the next one.";
         SetWithWait = "set with wait", SNMP, "On a parameter: send by SNMP and wait.";
         Sleep = "sleep", Yes, "On the protocol: pause the queue, 5,000 ms unless given.";
@@ -185,7 +185,7 @@ enumeration! {
         Parameter = "parameter" | "param", Yes, "A parameter.";
         Protocol = "protocol", Yes, "The element itself.";
         Response = "response", Yes, "A response.";
-        Session = "session", Yes, "An HTTP session.";
+        Session = "session", No("HTTP sessions other than handshakes"), "An HTTP session.";
         Timer = "timer", Yes, "A timer.";
     }
 }
@@ -232,21 +232,21 @@ enumeration! {
     /// The kind of a parameter.
     ParamType, "parameter type" {
         Array = "array", Yes, "A table.";
-        Bus = "bus", Yes, "The bus address of the element.";
+        Bus = "bus", Yes, "The bus address of the element; of several connections all, with `;` between them.";
         Crc = "crc", Yes, "A checksum in a message.";
         DataminerInfo = "dataminer info" | "dmainfo", No("platform information parameters"), "Something about the original platform.";
         DiscreetInfo = "discreet info", Yes, "Kept: the texts of another parameter's values.";
         Dummy = "dummy", Yes, "A value of the definition's own, neither read nor set by people.";
-        ElementDmaId = "elementdmaid", Yes, "The id of the platform's host: empty here unless set.";
-        ElementId = "elementid", Yes, "The id of the element.";
+        ElementDmaId = "elementdmaid", Yes, "The ids of the platform's host, 1 here, and of the element, with `/` between them.";
+        ElementId = "elementid", Yes, "The id of the element: a whole number from 1 to 2147483647 that its name alone decides.";
         ElementName = "elementname", Yes, "The name of the element.";
         Fixed = "fixed", Yes, "A constant.";
         Group = "group", Yes, "Several parameters as one.";
         Header = "header", Yes, "The constant at the beginning of messages.";
-        Ip = "ip", Yes, "The address of the element.";
+        Ip = "ip", Yes, "Host and port of each connection as the settings give them, with `;` between them; a dynamic address does not change it.";
         Length = "length", Yes, "The length of a message in it.";
         Matrix = "matrix", No("matrix parameters"), "A crosspoint matrix.";
-        PollingIp = "pollingip", Yes, "The address that is dialled.";
+        PollingIp = "pollingip", Yes, "The same without the ports.";
         Read = "read", Yes, "A value that comes from the device.";
         ReadBit = "read bit", Yes, "Bits of a value that comes from the device.";
         Response = "response", Yes, "A part of a response.";
@@ -271,7 +271,7 @@ enumeration! {
         Bcd = "bcd", Yes, "Decimal digits of four bits each.";
         Double = "double", Yes, "A floating point number.";
         NumericText = "numeric text", Yes, "A number written with digits.";
-        OnlyOthers = "only others", Yes, "Only the values listed under `Others`.";
+        OnlyOthers = "only others", No("values listed under `Others` only"), "Only the values listed under `Others`; here as `other`.";
         Other = "other", Yes, "Text or bytes as they come.";
         SignedNumber = "signed number", Yes, "A whole number with a sign, in binary.";
         Text = "text", Yes, "A text.";
@@ -351,7 +351,7 @@ enumeration! {
     /// How a column of a table gets its value.
     ColumnType, "column type" {
         AutoIncrement = "autoincrement", Yes, "A number that the engine counts up.";
-        Concatenation = "concatenation", Yes, "Other columns, joined.";
+        Concatenation = "concatenation", No("concatenated columns"), "Other columns, joined.";
         Custom = "custom", Yes, "Free: set by scripts or from another parameter.";
         DisplayKey = "displaykey", Yes, "The name of the row for people.";
         Index = "index", Yes, "The key, by position.";
@@ -386,7 +386,7 @@ enumeration! {
 enumeration! {
     /// How an HTTP session logs in.
     LoginMethod, "login method" {
-        Credentials = "credentials", Yes, "User name and password: Basic, then Digest if the server asks for it.";
+        Credentials = "credentials", Yes, "User name and password, as Basic; a handshake does not answer a server that asks for Digest.";
         Certificate = "certificate", Yes, "A client certificate from the element's settings.";
     }
 }

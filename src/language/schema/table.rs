@@ -120,13 +120,18 @@ static TYPE: Element = element(
 
 /// Options of a protocol's communication.
 static COMMUNICATION_OPTIONS: &[super::Choice] = &[
-    choice("chunkedHttp", "Bodies of HTTP requests may be sent in chunks."),
+    choice("chunkedHttp", "Bodies of HTTP requests may be sent in chunks.").remark(),
     choice("closeConnectionOnResponse", "A serial connection closes after each response.")
         .not_run("serial connections"),
-    choice("customRedirect", "HTTP redirects are left to the definition: a 3xx answer is not followed."),
+    choice("customRedirect", "HTTP redirects are left to the definition: a 3xx answer is not followed.")
+        .not_run(CUSTOM_REDIRECTS),
     choice("makeCommandByProtocol", "Commands are made by the action `make` only."),
     choice("packetInfo", "How serial data is cut into packets.").not_run("serial connections"),
-    choice("redundantPolling", "Connections stand in for each other."),
+    choice(
+        "notifyConnectionPIDs",
+        "The parameters that show whether the connection is there: `notifyConnectionPIDs:10,11` for `Connections` and `Disconnections`.",
+    ),
+    choice("redundantPolling", "Connections stand in for each other.").not_run(REDUNDANT),
     choice("smartIpHeader", "The sender's address stands in front of received data.")
         .not_run("serial connections"),
 ];
@@ -136,7 +141,7 @@ static TYPE_OPTIONS: &[super::Choice] = &[
     choice("disableViewRefresh", "View tables are not refreshed.").not_run("view tables"),
     choice("exportProtocol", "Rows of a table become elements of their own.")
         .not_run("exported elements (DVE)"),
-    choice("unicode", "Texts are Unicode. Always so here."),
+    choice("unicode", "Texts are Unicode. Always so here.").remark(),
 ];
 
 static ADVANCED: Element = element("Advanced", Kind::Nothing, "Settings of the communication as a whole.")
@@ -147,13 +152,21 @@ static ADVANCED: Element = element("Advanced", Kind::Nothing, "Settings of the c
             "Whether a response equal to the last one is dropped. Here every message counts.",
         )
         .remark(),
-        attribute("stuffing", Kind::Text, "Which bytes are doubled in messages."),
+        attribute("stuffing", Kind::Text, "Which bytes are doubled in messages of serial lines.")
+            .not_run("serial connections"),
     ]);
 
 static NO_TIMEOUTS: Element = element("NoTimeouts", Kind::Nothing, "Answers that do not count as a timeout.")
+    .not_run("answers that are no timeout (NoTimeouts)")
     .children(&[many(&NO_TIMEOUT)]);
 static NO_TIMEOUT: Element =
     element("NoTimeout", Kind::Text, "The text of an answer that does not count as a timeout.");
+
+/// What `customRedirect` is called in the portability report.
+const CUSTOM_REDIRECTS: &str = "HTTP redirects left to the definition (customRedirect)";
+
+/// What `redundantPolling` is called there.
+const REDUNDANT: &str = "redundant polling";
 
 /// The id of a parameter.
 const PARAM: Kind = Kind::Reference(Item::Param);

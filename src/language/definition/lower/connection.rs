@@ -82,8 +82,6 @@ fn options(element: Element<'_>) -> Options<'_> {
         connections_pid: pid("Connections"),
         disconnections_pid: pid("Disconnections"),
         make_command: text(element, "MakeCommandByProtocol"),
-        redundant_polling: text(element, "RedundantPolling"),
-        custom_redirect: text(element, "CustomRedirect"),
         reconnect: ours("Reconnect"),
         keep_alive: ours("KeepAlive"),
         tls: ours("Tls"),
@@ -98,6 +96,7 @@ pub(super) fn session(element: Element<'_>, id: Id) -> Session<'_> {
         id,
         name: value(element, "name"),
         settings: settings(element),
+        condition: text(element, "Condition"),
         exchanges: element.children_named("Connection").map(exchange).collect(),
     }
 }
@@ -110,6 +109,7 @@ fn exchange(element: Element<'_>) -> Exchange<'_> {
     Exchange {
         span: element.tag_span(),
         id: id(element),
+        condition: text(element, "Condition"),
         timeout: value(element, "timeout"),
         ignore_timeout: value(element, "ignoreTimeout"),
         verb: request.and_then(|request| value(request, "verb")),

@@ -1,6 +1,6 @@
 //! Pairs, groups, timers and the queues that they go through to those of the model; runs none of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::language::definition::connection::Thread;
@@ -9,7 +9,7 @@ use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic};
 use crate::language::model::compile::scope::{Scope, Use, User};
 use crate::language::model::compile::value::{millis, name, short};
-use crate::language::model::compile::{condition, value};
+use crate::language::model::compile::{condition, sessions, value};
 use crate::language::model::id::{ConnectionIx, GroupId, PairId, TimerId};
 use crate::language::model::logic::{
     Group, GroupItem, GroupKind, GroupRun, Pair, Period, Timer, TimerItem, WhenDown,
@@ -109,8 +109,9 @@ pub(super) fn groups(
     list: &[written::Group<'_>],
     queues: &Queues,
     exchanges: &[Vec<Option<i32>>],
+    handshakes: &HashSet<i32>,
 ) -> Vec<Group> {
-    list.iter().map(|group| self::group(scope, group, queues, exchanges)).collect()
+    list.iter().map(|group| self::group(scope, group, queues, exchanges, handshakes)).collect()
 }
 
 fn group(
@@ -118,6 +119,7 @@ fn group(
     written: &written::Group<'_>,
     queues: &Queues,
     exchanges: &[Vec<Option<i32>>],
+    handshakes: &HashSet<i32>,
 ) -> Group {
     let user = User("group", written.id.value);
     let number = written.connection.map_or(0, |number| number.value);
@@ -159,7 +161,11 @@ fn group(
         connection: connection.unwrap_or(ConnectionIx::FIRST),
         connection_param: written.connection_pid.and_then(|id| scope.param_for(id, user, Use::Source)),
         queue,
-        content: written.items.iter().filter_map(|item| self::item(scope, item, exchanges, user)).collect(),
+        content: written
+            .items
+            .iter()
+            .filter_map(|item| self::item(scope, item, exchanges, handshakes, user))
+            .collect(),
     }
 }
 
@@ -209,6 +215,7 @@ fn item(
     scope: &mut Scope,
     written: &written::GroupItem<'_>,
     exchanges: &[Vec<Option<i32>>],
+    handshakes: &HashSet<i32>,
     user: User,
 ) -> Option<GroupItem> {
     let run = match written.kind {
@@ -218,6 +225,10 @@ fn item(
         ItemKind::Trigger => GroupRun::Trigger(scope.triggers.resolve(written.id, user)?),
         ItemKind::Session => {
             let session = scope.sessions.resolve(written.id, user)?;
+            // A session that is no handshake is counted itself; one that is one is not sent by a group either.
+            if handshakes.contains(&written.id.value) {
+                scope.report.not_run(sessions::REQUESTS, written.id.span);
+            }
             let ids = exchanges.get(session.index()).map_or(&[][..], Vec::as_slice);
             let exchange = written.connection.and_then(|number| {
                 let at = ids.iter().position(|id| *id == Some(number.value));

@@ -168,12 +168,6 @@ fn one(scope: &mut Scope, plan: &Plan<'_, '_>, index: ConnectionIx) -> Connectio
     let flag = |text: Option<&Text<'_>>, option: &str| {
         is_true(text) || plan.main.is_some_and(|options| options.option(option).is_some())
     };
-    // It is compiled, and nothing stands in for another connection yet.
-    let redundant = plan.main.and_then(|options| options.option("redundantPolling")).map(|word| word.span);
-    let written = options.redundant_polling.as_ref().filter(|text| is_true(Some(text))).map(|text| text.span);
-    if let Some(span) = written.or(redundant) {
-        scope.report.not_run("redundant polling", span);
-    }
     let notify = plan.main.and_then(|options| options.option("notifyConnectionPIDs"));
     let notified = |at: usize| -> Option<Id> {
         let words = notify.as_ref()?;
@@ -193,8 +187,6 @@ fn one(scope: &mut Scope, plan: &Plan<'_, '_>, index: ConnectionIx) -> Connectio
         connections_param: opened.and_then(|id| scope.param_for(id, user, Use::NumberSink)),
         disconnections_param: closed.and_then(|id| scope.param_for(id, user, Use::Sink)),
         make_command_by_protocol: flag(options.make_command.as_ref(), "makeCommandByProtocol"),
-        redundant_polling: flag(options.redundant_polling.as_ref(), "redundantPolling"),
-        custom_redirect: flag(options.custom_redirect.as_ref(), "customRedirect"),
         reconnect: reconnect(scope, options.reconnect.as_ref(), user),
         keep_alive: keep_alive(scope, options.keep_alive.as_ref(), user),
         tls: tls(scope, options.tls.as_ref(), skip, user),

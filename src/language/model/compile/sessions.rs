@@ -8,8 +8,8 @@ use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Severity};
 use crate::language::model::compile::messages::{extracts, matches};
 use crate::language::model::compile::scope::{Scope, Use, User};
-use crate::language::model::compile::template;
 use crate::language::model::compile::value::{is_true, millis, name, shared, short};
+use crate::language::model::compile::{condition, template};
 use crate::language::model::connection::{
     Body, Credentials, Exchange, Header, IgnoreTimeout, Session, SessionProxy, Source,
 };
@@ -21,6 +21,12 @@ use crate::language::source::{Span, Spanned};
 /// Headers of a handshake that make it a WebSocket: the runtime writes them.
 const OF_THE_RUNTIME: &[&str] =
     &["upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
+
+/// What sessions of groups are called in the portability report.
+pub(super) const REQUESTS: &str = "HTTP sessions other than handshakes";
+
+/// What a session may have and an opening handshake has not, in the portability report.
+const NOT_OF_HANDSHAKES: &str = "bodies, conditions and times of an opening handshake's session";
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +48,7 @@ pub(super) fn compile(
             if handshakes.contains(&session.id.value) { Purpose::Handshake } else { Purpose::Requests };
         // What such a session says is checked all the same; the engine sends nothing of it yet.
         if purpose == Purpose::Requests {
-            scope.report.not_run("HTTP sessions other than handshakes", session.span);
+            scope.report.not_run(REQUESTS, session.span);
         }
         one(scope, session, purpose)
     };
@@ -80,6 +86,17 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
         user: setting("proxyUser").map(|text| either(scope, text, user)),
         password: setting("proxyPassword").map(|text| secret(scope, text, user)),
     });
+    condition::compile(scope, written.condition.as_ref(), user);
+    if purpose == Purpose::Handshake {
+        let settings =
+            ["keepAlive", "timeout", "ignoreTimeout"].map(|name| setting(name).map(|text| text.span));
+        let condition = written.condition.as_ref().map(|text| text.span);
+        settings
+            .into_iter()
+            .chain([condition])
+            .flatten()
+            .for_each(|span| scope.report.not_run(NOT_OF_HANDSHAKES, span));
+    }
     let exchanges = written
         .exchanges
         .iter()
@@ -147,6 +164,16 @@ fn exchange(
             Some((shared(field.key.as_ref()?), scope.param_for(field.pid?, user, Use::Sink)?))
         })
         .collect();
+    condition::compile(scope, written.condition.as_ref(), user);
+    if purpose == Purpose::Handshake {
+        let texts =
+            [&written.condition, &written.timeout, &written.ignore_timeout, &written.data, &written.template];
+        let body = [written.data_pid.map(|id| id.span), written.parameters.first().map(|field| field.span)];
+        let texts = texts.into_iter().flatten().map(|text| text.span);
+        texts
+            .chain(body.into_iter().flatten())
+            .for_each(|span| scope.report.not_run(NOT_OF_HANDSHAKES, span));
+    }
     Exchange {
         verb: verb(scope, written.verb.as_ref(), purpose, user),
         url: url(scope, written, purpose, user),

@@ -193,8 +193,10 @@ fn column(
         option.and_then(|option| option.options.as_ref()).map(|text| text.lower()).unwrap_or_default();
     let separator = options.chars().next().filter(|first| !first.is_alphanumeric()).unwrap_or(';');
     let mut save = key.is_some() || kind == ColumnKind::DisplayKey;
+    let mut lasting = !volatile;
     for part in options.split(separator).map(str::trim) {
         save |= matches!(part, "save" | "element");
+        lasting &= part != "volatile";
         if let Some(table) = part.strip_prefix("foreignkey=") {
             save = true;
             let digits: String = table.chars().take_while(char::is_ascii_digit).collect();
@@ -203,5 +205,5 @@ fn column(
             }
         }
     }
-    Some(Column { param, kind, save: save && !volatile })
+    Some(Column { param, kind, save: save && lasting })
 }

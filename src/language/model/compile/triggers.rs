@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::language::definition::logic::{self as written, Script};
 use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Severity};
 use crate::language::model::compile::scope::{Scope, Use, User};
-use crate::language::model::compile::value::{hex_bytes, name, short};
+use crate::language::model::compile::value::{name, short};
 use crate::language::model::compile::{condition, value};
 use crate::language::model::condition::{Condition, Expression, Operator};
 use crate::language::model::id::{
@@ -30,8 +28,6 @@ pub(super) struct Compiled {
     pub(super) dispatch: HashMap<(Item, Time), Box<[TriggerIx]>>,
     /// Which fire for all others of its kind.
     pub(super) each: HashMap<(Discriminant<Item>, Time), Box<[TriggerIx]>>,
-    /// Which fire when a connection reports a text.
-    pub(super) communication: Vec<(Bytes, TriggerIx)>,
 }
 
 /// Triggers with their places in the file.
@@ -42,7 +38,6 @@ enum Place {
     Nowhere,
     One(Item, Time),
     Each(Discriminant<Item>, Time),
-    Communication(Bytes),
 }
 
 /// Compiles the triggers.
@@ -81,7 +76,6 @@ pub(super) fn compile(scope: &mut Scope, list: &[written::Trigger<'_>]) -> Compi
             Place::Nowhere => {}
             Place::One(item, time) => one.entry((item, time)).or_default().push((order, ix)),
             Place::Each(kind, time) => each.entry((kind, time)).or_default().push((order, ix)),
-            Place::Communication(text) => compiled.communication.push((text, ix)),
         }
     }
     compiled.dispatch = one.into_iter().map(|(key, list)| (key, in_file_order(list))).collect();
@@ -118,13 +112,15 @@ fn place(scope: &mut Scope, written: &written::Trigger<'_>, user: User) -> Place
     let Some(time_text) = &written.time else { return Place::Nowhere };
     let Some(time) = TriggerTime::parse(&time_text.value) else {
         if on == TriggerOn::Communication {
-            let text = hex_bytes(&time_text.value.replace("0X", "0x"))
-                .unwrap_or_else(|| Bytes::copy_from_slice(time_text.value.as_bytes()));
-            return Place::Communication(text);
+            scope.report.not_run("triggers on data that a connection reports", time_text.span);
         }
         return Place::Nowhere;
     };
     let Some(time) = self::time(scope, on, time, time_text, user) else { return Place::Nowhere };
+    // A parameter has a timeout where it is asked for by SNMP.
+    if on == TriggerOn::Parameter && matches!(time, Time::Timeout | Time::TimeoutAfterRetries) {
+        scope.report.not_run("SNMP", time_text.span);
+    }
     match (on, &written.on_id) {
         (TriggerOn::Protocol, _) => Place::One(Item::Protocol, time),
         (TriggerOn::Communication, _) => Place::One(Item::Communication, time),

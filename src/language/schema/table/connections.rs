@@ -1,7 +1,7 @@
 //! The table's rows about connections: `Connections`, `PortSettings`, `Ports`.
 
 use super::additions;
-use super::{COUNT, ConnectionKind, MILLISECONDS};
+use super::{COUNT, CUSTOM_REDIRECTS, ConnectionKind, MILLISECONDS, REDUNDANT};
 use crate::language::schema::{Element, Item, Kind, attribute, element, many, once, section};
 
 pub(super) static CONNECTIONS: Element = element(
@@ -97,12 +97,14 @@ static REDUNDANT_POLLING: Element = element(
     Kind::Flag,
     "Whether this connection stands in for another one that is in timeout.",
 )
+.not_run(REDUNDANT)
 .default("false");
 static CUSTOM_REDIRECT: Element = element(
     "CustomRedirect",
     Kind::Flag,
     "Whether HTTP redirects are left to the definition: a 3xx answer is not followed.",
 )
+.not_run(CUSTOM_REDIRECTS)
 .default("false");
 static CHUNKED_HTTP: Element =
     element("ChunkedHttp", Kind::Flag, "Whether bodies of HTTP requests may be sent in chunks.").remark();

@@ -22,7 +22,7 @@ static THREAD: Element =
                 "The indexes of its connections, separated by commas; numbers from 1000 are no connections.",
             )
             .required(),
-            attribute("name", Kind::Text, "What it is called in logs."),
+            attribute("name", Kind::Text, "What it is called by people.").remark(),
         ]);
 
 pub(super) static GROUPS: Element =
@@ -84,8 +84,9 @@ const NEXT: Attribute = attribute(
 static GROUP_PARAM: Element = element(
     "Param",
     Kind::Text,
-    "A parameter, by its id; a suffix such as `:table` says how SNMP asks for it.",
+    "A parameter that is asked for by SNMP, by its id; a suffix such as `:table` says how.",
 )
+.not_run("SNMP")
 .attributes(&[NEXT]);
 static GROUP_PAIR: Element =
     element("Pair", Kind::Reference(Item::Pair), "A pair, by its id.").attributes(&[NEXT]);
@@ -161,19 +162,19 @@ static ACTION_ON: Element = element("On", Kind::Enumeration(ActionOn::TABLE), "W
         Kind::Text,
         "The ids of the items, separated by `;`. Without it the step is applied to the item on which the trigger fired, if it is of this kind.",
     ),
-    attribute("nr", Kind::Text, "Positions in the item, separated by `;`: of the parameters of a message, or the connection of the protocol."),
+    attribute("nr", Kind::Text, "Positions in the item, separated by `;`: for `reverse` those of parameters in a message, from 0; for `set next` those of pairs in a group, from 1."),
 ]);
 static ACTION_TYPE: Element = element("Type", Kind::Enumeration(ActionType::TABLE), "What is done.")
     .attributes(&[
         attribute("id", Kind::Text, "The other item that the step needs, such as the source of a `copy`."),
         attribute("value", Kind::Text, "The value that the step needs."),
-        attribute("nr", Kind::Text, "The position or number that the step needs."),
+        attribute("nr", Kind::Text, "The number that the step needs: the index of the connection of `open`, `close` and `reconnect`, the position of `replace`, how many bytes `read file` reads."),
         attribute("options", Kind::Text, "Options of the step, separated by `;`."),
         attribute("startoffset", COUNT, "The first byte that the step is applied to."),
         attribute("endoffset", COUNT, "How far from the end it stops."),
         attribute("reschedule", Kind::Flag, "Whether `restart timer` starts the period anew.")
             .default("false"),
-        attribute("regex", Kind::Text, "The pattern that the step looks for."),
+        attribute("regex", Kind::Text, "The pattern that an `aggregate` looks for.").not_run("aggregation and merge actions"),
         attribute("scale", Kind::Text, "How a number that is taken is scaled."),
         attribute("sequence", Kind::Text, "Calculations on a number that is taken."),
         attribute("allowed", Kind::Text, "What may stay in the value."),
@@ -202,10 +203,6 @@ static TIMER: Element = element("Timer", Kind::Nothing, "Puts groups into the qu
         section(&TIMER_CONTENT),
     ]);
 static TIMER_OPTIONS: &[Choice] = &[
-    choice(
-        "random=",
-        "Starts after a random number of seconds between the two that follow, such as `random=1:30`.",
-    ),
     choice("ip:", "Works through the rows of a table with several threads.").not_run("multi-threaded timers"),
     choice("each:", "How often each row is worked on.").not_run("multi-threaded timers"),
     choice("pollingRate:", "How many rows are started at once.").not_run("multi-threaded timers"),
@@ -226,7 +223,7 @@ static TIME: Element = element(
     "The period in ms, at most 24 days, or `loop`: the next round begins when the last group of this one has finished.",
 )
 .attributes(&[
-    attribute("initial", Kind::Text, "Whether it runs at the start; with `false` it waits for the action `start`.").default("true"),
+    attribute("initial", Kind::Text, "Whether it runs at the start: `true`, `false` (it waits for the action `start`), or `random=1:30`, which starts it after a random number of seconds in that range.").default("true"),
     attribute("dataDisplay", COUNT, "The period while people look at the element.").remark(),
 ]);
 static INTERVAL: Element = element(

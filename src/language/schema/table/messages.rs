@@ -61,7 +61,8 @@ static RESPONSE_CONTENT: Element =
             "optional",
             Kind::Text,
             "Which of them may be missing, as positions from 0 separated by `;`, or groups of them.",
-        )])
+        )
+        .not_run("optional fields of responses")])
         .children(&[many(&CONTENT_PARAM)]);
 
 pub(super) static PAIRS: Element =
@@ -89,8 +90,10 @@ static PAIR_OPTIONS: &[Choice] = &[
     choice("connection:", "The index of the connection over which it goes."),
     choice("retries:", "How often it is repeated without an answer."),
     choice("ignoreTimeout", "No answer does not count as a timeout of the element."),
-    choice("commBreak:", "Sends a break signal on a serial line.").not_run("serial connections"),
-    choice("commBreakTime:", "How long that signal is.").not_run("serial connections"),
+    choice("commBreak", "Sends a break signal on a serial line.").not_run("serial connections"),
+    choice("oneByte", "Sends the bytes one by one on a serial line.").not_run("serial connections"),
+    choice("receiveInterval", "How long the bytes of an answer may be apart on a serial line.")
+        .not_run("serial connections"),
 ];
 static PAIR_CONTENT: Element = element("Content", Kind::Nothing, "The command and its responses.")
     .children(&[once(&PAIR_COMMAND), many(&PAIR_RESPONSE), many(&PAIR_BAD_COMMAND)]);
@@ -143,7 +146,7 @@ static EXCHANGE: Element =
     element("Connection", Kind::Nothing, "One exchange: a request and what becomes of its answer.")
         .attributes(&[
             attribute("id", Kind::Id(Item::Local), "Its number in the session.").required(),
-            attribute("name", Kind::Text, "What the exchange is called in messages and logs."),
+            attribute("name", Kind::Text, "What the exchange is called by people.").remark(),
             attribute("ignoreTimeout", Kind::Text, "As on the session, for this exchange.").default("false"),
             attribute("timeout", MILLISECONDS, "How long it may take, in ms; the session's time without it."),
         ])

@@ -83,9 +83,9 @@ pub(super) static REVISIONS: Element = remark("Revisions", "What was changed, in
 
 pub(super) static ALARM: Element = element("Alarm", Kind::Nothing, "Which values raise an alarm.")
     .attributes(&[
-        attribute("activeTime", Kind::Text, "How long a value must last."),
-        attribute("options", Kind::Text, "Options of the alarm, separated by `;`."),
-        attribute("type", Kind::Text, "Whether values are absolute or relative."),
+        attribute("activeTime", Kind::Text, "How long a value must last.").remark(),
+        attribute("options", Kind::Text, "Options of the alarm, separated by `;`.").remark(),
+        attribute("type", Kind::Text, "Whether values are absolute or relative.").remark(),
     ])
     .children(ALARM_CHILDREN);
 const ALARM_CHILDREN: &[Child] = &[
@@ -104,18 +104,18 @@ const ALARM_CHILDREN: &[Child] = &[
 static MONITORED: Element = plain("Monitored", Kind::Flag, "Whether alarms are raised.")
     .not_run("alarms")
     .attributes(&[attribute("disabledIf", Kind::Text, "The parameter and value for which they are not.")]);
-static NORMAL: Element = plain("Normal", Kind::Text, "The normal value.");
-static INFO: Element = plain("Info", Kind::Text, "Values that are noted.");
-static CRITICAL_HIGH: Element = plain("CH", Kind::Text, "Critical from here up.");
-static CRITICAL_LOW: Element = plain("CL", Kind::Text, "Critical from here down.");
-static MAJOR_HIGH: Element = plain("MaH", Kind::Text, "Major from here up.");
-static MAJOR_LOW: Element = plain("MaL", Kind::Text, "Major from here down.");
-static MINOR_HIGH: Element = plain("MiH", Kind::Text, "Minor from here up.");
-static MINOR_LOW: Element = plain("MiL", Kind::Text, "Minor from here down.");
-static WARNING_HIGH: Element = plain("WaH", Kind::Text, "A warning from here up.");
-static WARNING_LOW: Element = plain("WaL", Kind::Text, "A warning from here down.");
+static NORMAL: Element = plain("Normal", Kind::Text, "The normal value.").remark();
+static INFO: Element = plain("Info", Kind::Text, "Values that are noted.").remark();
+static CRITICAL_HIGH: Element = plain("CH", Kind::Text, "Critical from here up.").remark();
+static CRITICAL_LOW: Element = plain("CL", Kind::Text, "Critical from here down.").remark();
+static MAJOR_HIGH: Element = plain("MaH", Kind::Text, "Major from here up.").remark();
+static MAJOR_LOW: Element = plain("MaL", Kind::Text, "Major from here down.").remark();
+static MINOR_HIGH: Element = plain("MiH", Kind::Text, "Minor from here up.").remark();
+static MINOR_LOW: Element = plain("MiL", Kind::Text, "Minor from here down.").remark();
+static WARNING_HIGH: Element = plain("WaH", Kind::Text, "A warning from here up.").remark();
+static WARNING_LOW: Element = plain("WaL", Kind::Text, "A warning from here down.").remark();
 
-/// `Display` of a parameter: the unit and the decimals are shown by the API, the layout is not run.
+/// `Display` of a parameter: the unit is shown by the API, the layout is not run.
 pub(super) static PARAM_DISPLAY: Element = element("Display", Kind::Nothing, "How the value is shown.")
     .children(&[
         once(&RT_DISPLAY),
@@ -133,12 +133,13 @@ static RT_DISPLAY: Element = plain("RTDisplay", Kind::Flag, "Whether other progr
     .attributes(&[attribute("onAppLevel", Kind::Flag, "Whether an application asks for that.").remark()]);
 static UNITS: Element = plain("Units", Kind::Text, "The unit; shown by the API.");
 static DECIMALS: Element =
-    plain("Decimals", Kind::Integer { min: 0, max: 64 }, "How many decimals are shown.");
+    plain("Decimals", Kind::Integer { min: 0, max: 64 }, "How many decimals are shown.").remark();
 static STEPS: Element = plain("Steps", Kind::Decimal, "By how much a set value goes up and down.").remark();
-static RANGE: Element =
-    plain("Range", Kind::Nothing, "The values that people may set.").children(&[once(&LOW), once(&HIGH)]);
-static LOW: Element = plain("Low", Kind::Decimal, "The smallest value.");
-static HIGH: Element = plain("High", Kind::Decimal, "The largest value.");
+static RANGE: Element = plain("Range", Kind::Nothing, "The values that people may set.")
+    .remark()
+    .children(&[once(&LOW), once(&HIGH)]);
+static LOW: Element = plain("Low", Kind::Decimal, "The smallest value.").remark();
+static HIGH: Element = plain("High", Kind::Decimal, "The largest value.").remark();
 static POSITIONS: Element = plain("Positions", Kind::Nothing, "Where it stands on which pages.")
     .not_run(LAYOUT)
     .children(&[many(&POSITION)]);
@@ -158,7 +159,7 @@ static PARAMETERS_VIEW: Element = any("ParametersView", LAYOUT, "A chart of othe
 
 pub(super) static PARAM_SNMP: Element =
     element("SNMP", Kind::Nothing, "The SNMP object behind the parameter.")
-        .attributes(&[attribute("options", Kind::Text, "Options, separated by `;`.")])
+        .attributes(&[attribute("options", Kind::Text, "Options, separated by `;`.").remark()])
         .children(&[
             once(&SNMP_ENABLED),
             many(&SNMP_OID),

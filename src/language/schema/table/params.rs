@@ -12,6 +12,8 @@ use crate::language::schema::{
 
 const LAYOUT: &str = "page layout and display options";
 const VIEWS: &str = "view tables";
+const NAMING: &str = "names of rows for people";
+const GROUP_BYTES: &str = "bytes of a group that are used in part or moved (Bits, ByteOffset)";
 
 pub(super) static PARAMS: Element =
     element("Params", Kind::Nothing, "The parameters: every value that the element has.")
@@ -34,7 +36,7 @@ static PARAM_ELEMENT: Element = element("Param", Kind::Nothing, "One value, or o
         )
         .default("false"),
         attribute("trending", Kind::Flag, "Whether the value's history is kept.").not_run("trending"),
-        attribute("options", Kind::Text, "Options of the parameter, separated by `;`."),
+        attribute("options", Kind::Options(PARAM_OPTIONS), "Options of the parameter, separated by `;`."),
         attribute("duplicateAs", Kind::Text, "Shows the value in columns of view tables.").not_run(VIEWS),
         attribute("export", Kind::Text, "To which exported elements it belongs.")
             .not_run("exported elements (DVE)"),
@@ -78,6 +80,9 @@ static PARAM_ELEMENT: Element = element("Param", Kind::Nothing, "One value, or o
         once(&MESSAGE),
     ]);
 
+static PARAM_OPTIONS: &[Choice] =
+    &[choice("snmpSet", "A set is sent by SNMP, with or without waiting and reading back.").not_run("SNMP")];
+
 static NAME: Element = element(
     "Name",
     Kind::Text,
@@ -105,12 +110,18 @@ static TYPE_OPTIONS: &[Choice] = &[
         "The address of the connection with the index that follows, 0 without one: `dynamic ip 1`.",
     ),
     choice("dynamic snmp get", "Which SNMP object is asked for next.").not_run("SNMP"),
-    choice("connection=", "The connection whose address it shows."),
-    choice("column", "It is a column of a table."),
+    choice("connection=", "The only connection for which it counts.")
+        .not_run("parameters for one connection only (connection=)"),
+    choice("column", "It is a column of a table.").remark(),
+    choice("columnTypes=", "The parameters behind the columns of a matrix.").not_run("matrix parameters"),
+    choice("dimensions=", "The size of a matrix.").not_run("matrix parameters"),
+    choice("headerTrailerLink", "Which header and trailer of serial data belong together.")
+        .not_run("serial connections"),
+    choice("loadOID", "Takes the SNMP object from elsewhere.").not_run("SNMP"),
     choice("ssh username", "The user of an SSH connection.").not_run("serial connections"),
     choice("ssh pwd", "The password of an SSH connection.").not_run("serial connections"),
     choice("ssh options", "Options of an SSH connection.").not_run("serial connections"),
-    choice("linkAlarmValue=true", "Whether its alarm shows the text of its value.").not_run("alarms"),
+    choice("linkAlarmValue", "Whether its alarm shows the text of its value.").not_run("alarms"),
 ];
 
 static INFORMATION: Element =
@@ -148,7 +159,8 @@ static INTERPRETE_TYPE: Element =
         .attributes(&[
             attribute("trim", Kind::Enumeration(Trim::TABLE), "Where blanks are taken off a received text."),
             attribute("filter", Kind::Flag, "Whether characters that cannot be shown are taken out.")
-                .default("false"),
+                .default("false")
+                .not_run("filtered texts"),
         ]);
 static LENGTH_TYPE: Element = element(
     "LengthType",
@@ -157,7 +169,8 @@ static LENGTH_TYPE: Element = element(
 )
 .attributes(&[
     attribute("id", PARAM, "The parameter that holds the length."),
-    attribute("times", COUNT, "At which occurrence of the next parameter the field ends."),
+    attribute("times", COUNT, "At which occurrence of the next parameter the field ends.")
+        .not_run("fields up to a later occurrence of the next one (times)"),
 ]);
 static INTERPRETE_LENGTH: Element = element("Length", COUNT, "The length in bytes, if it is fixed.");
 static DEFAULT_VALUE: Element =
@@ -177,7 +190,8 @@ static EXCEPTION_VALUE: Element = element("Value", Kind::Text, "The value as it 
 static SHOWN: Element = element("Display", Kind::Text, "The text that is shown.").attributes(&[STATE]);
 const STATE: Attribute =
     attribute("state", Kind::Enumeration(DisplayState::TABLE), "Whether people can choose it.")
-        .default("enabled");
+        .default("enabled")
+        .remark();
 static OTHERS: Element =
     element("Others", Kind::Nothing, "Received texts that stand for a value.").children(&[many(&OTHER)]);
 static OTHER: Element = element("Other", Kind::Nothing, "A received text that stands for a value.")
@@ -192,14 +206,16 @@ static RANGE: Element = element(
 .children(&[once(&LOW), once(&HIGH)]);
 static LOW: Element = element("Low", Kind::Decimal, "The smallest value.");
 static HIGH: Element = element("High", Kind::Decimal, "The largest value.");
+const SEQUENCE_OPTIONS: &str = "`loop` and `noset` of a `Sequence`";
 static SEQUENCE: Element = element(
     "Sequence",
     Kind::Text,
     "Calculations on a received value, in order and separated by `;`, such as `factor:0.1;offset:id:12`.",
 )
 .attributes(&[
-    attribute("loop", COUNT, "How often the sequence is gone through."),
-    attribute("noset", Kind::Flag, "Whether it is left out for values that people set."),
+    attribute("loop", COUNT, "How often the sequence is gone through.").not_run(SEQUENCE_OPTIONS),
+    attribute("noset", Kind::Flag, "Whether it is left out for values that people set.")
+        .not_run(SEQUENCE_OPTIONS),
 ]);
 static SCALE: Element = element(
     "Scale",
@@ -224,17 +240,23 @@ static OFFSET: Element =
 static ALIGNMENT: Element = element(
     "Alignment",
     Kind::Enumeration(Side::TABLE),
-    "On which side a shorter value stands in its field.",
+    "On which side a shorter value stands in its field. Texts stand on the left, digits on the right.",
 )
+.not_run("alignment of fields")
 .default("left");
 static BASE: Element =
     element("Base", Kind::Integer { min: 2, max: 36 }, "The base in which a number is written.")
         .default("10");
 static BITS: Element =
-    element("Bits", Kind::Text, "Which bits the value is, of a `read bit` or `write bit`.");
+    element("Bits", COUNT, "Of a `group`: how many bits of each of its bytes count.").not_run(GROUP_BYTES);
 static NBR_OF_BITS: Element = element("NbrOfBits", COUNT, "How many bits the value has.");
 static START_POSITION: Element = element("StartPosition", COUNT, "The first of its bits.");
-static BYTE_OFFSET: Element = element("ByteOffset", COUNT, "In which byte its bits are.");
+static BYTE_OFFSET: Element = element(
+    "ByteOffset",
+    COUNT,
+    "Of a `group`: what is taken off each byte that comes and added to each that is sent.",
+)
+.not_run(GROUP_BYTES);
 static ENDIAN: Element =
     element("Endian", Kind::Enumeration(Endian::TABLE), "The order of the bytes of a number.")
         .default("little");
@@ -242,7 +264,8 @@ static ENDIAN: Element =
 static ARRAY_OPTIONS: Element = element("ArrayOptions", Kind::Nothing, "The columns of a table.")
     .attributes(&[
         attribute("index", COUNT, "The position of the column that is the key, from 0.").default("0"),
-        attribute("displayColumn", COUNT, "The position of the column that names the rows for people."),
+        attribute("displayColumn", COUNT, "The position of the column that names the rows for people.")
+            .not_run(NAMING),
         attribute(
             "options",
             Kind::Options(ARRAY_OPTIONS_OPTIONS),
@@ -255,13 +278,21 @@ static ARRAY_OPTIONS: Element = element("ArrayOptions", Kind::Nothing, "The colu
     .children(&[once(&NAMING_FORMAT), many(&COLUMN_OPTION)]);
 static ARRAY_OPTIONS_OPTIONS: &[Choice] = &[
     choice("autoAdd", "A cell or row that is set for an unknown key makes the row."),
-    choice("naming=", "The columns that make up the name of a row for people."),
+    choice("naming=", "The columns that make up the name of a row for people.").not_run(NAMING),
     choice("volatile", "Nothing of the table is saved."),
-    choice("preserve state", "Rows keep their state over a restart."),
+    choice("preserve state", "Rows keep their state over a restart.")
+        .not_run("row states that survive a restart"),
+    choice("customDatabaseName", "The name of the table in a database of the platform.")
+        .not_run("database options"),
     choice("database", "The table is kept in a database of the platform.").not_run("database options"),
-    choice("databaseName", "The name of that database.").not_run("database options"),
+    choice("propertyTable", "The table holds properties of the platform.").not_run("database options"),
+    choice("sizeHint", "How large the table will be.").remark(),
+    choice("discreetDestination", "Where the texts of a column are kept.").not_run(LAYOUT),
+    choice("interruptTrend", "Whether the history has gaps.").not_run("trending"),
+    choice("onlyFilteredDirectView", "Rows of other elements, only if asked for.").not_run(VIEWS),
+    choice("processingOrder", "In which order columns are set.").not_run("processing order of columns"),
     choice("directView", "Rows of other elements.").not_run(VIEWS),
-    choice("view=", "A selection from another table.").not_run(VIEWS),
+    choice("view", "A selection from another table.").not_run(VIEWS),
     choice("filterChange", "Which changes reach a view.").not_run(VIEWS),
     choice("queryTablePid", "The query of a view.").not_run(VIEWS),
 ];
@@ -269,24 +300,59 @@ static NAMING_FORMAT: Element = element(
     "NamingFormat",
     Kind::Text,
     "How rows are named for people: texts and column parameters; the first character is the separator.",
-);
+)
+.not_run(NAMING);
 static COLUMN_OPTION: Element = element("ColumnOption", Kind::Nothing, "One column.").attributes(&[
     attribute("idx", COUNT, "The position of the column, from 0.").required(),
     attribute("pid", PARAM, "The parameter that describes the column.").required(),
     attribute("type", Kind::Enumeration(ColumnType::TABLE), "How it gets its value.").default("retrieved"),
     attribute(
         "options",
-        Kind::Text,
+        Kind::Options(COLUMN_OPTIONS),
         "Options of the column; the first character is the separator, such as `;save;foreignKey=1000`.",
     ),
     attribute(
         "value",
         Kind::Text,
         "What a value is taken from: the parts of a concatenation, or an SNMP object.",
-    ),
+    )
+    .remark(),
     attribute("pollingRate", COUNT, "How often it is asked for by SNMP.").not_run("SNMP"),
     attribute("cpeAlignment", Kind::Text, "On which side it is shown.").not_run(LAYOUT),
 ]);
+
+static COLUMN_OPTIONS: &[Choice] = &[
+    choice("save", "The cells survive a restart."),
+    choice("volatile", "They do not, whatever column it is."),
+    choice("foreignKey=", "The column holds keys of the table that follows."),
+    choice("element", "The column holds the elements that rows become; it is saved."),
+    choice("delta", "What a trend of differences is made of.").not_run("trending"),
+    choice("disableHeaderSum", "Sums above the column.").not_run(LAYOUT),
+    choice("disableHeatmap", "Colours by value.").not_run(LAYOUT),
+    choice("disableHistogram", "A picture of the values.").not_run(LAYOUT),
+    choice("displayElementAlarm", "Alarms of other elements.").not_run("alarms"),
+    choice("displayIcon", "Pictures instead of values.").not_run("icons"),
+    choice("displayServiceAlarm", "Alarms of services.").not_run("alarms"),
+    choice("displayViewAlarm", "Alarms of views.").not_run("alarms"),
+    choice("dynamicData", "Values are asked for when they are shown.").not_run(VIEWS),
+    choice("enableHeaderAvg", "Averages above the column.").not_run(LAYOUT),
+    choice("enableHeaderMax", "Largest values above the column.").not_run(LAYOUT),
+    choice("enableHeaderMin", "Smallest values above the column.").not_run(LAYOUT),
+    choice("enableHeaderSum", "Sums above the column.").not_run(LAYOUT),
+    choice("enableHeatmap", "Colours by value.").not_run(LAYOUT),
+    choice("enableHistogram", "A picture of the values.").not_run(LAYOUT),
+    choice("groupby", "Rows are shown in groups.").not_run(LAYOUT),
+    choice("hidden", "The column is not shown.").not_run(LAYOUT),
+    choice("indexColumn", "The column is an index of others.").not_run(VIEWS),
+    choice("linkElement", "Rows lead to elements.").not_run(LAYOUT),
+    choice("rowTextColoring", "Rows have a colour.").not_run(LAYOUT),
+    choice("separator", "What stands between the parts of a name.").not_run(NAMING),
+    choice("space", "Blanks in a name.").not_run(NAMING),
+    choice("severity", "The severity of alarms.").not_run("alarms"),
+    choice("view", "A selection from another table.").not_run(VIEWS),
+    choice("xpos", "Where a row stands in a diagram.").not_run(LAYOUT),
+    choice("ypos", "Where a row stands in a diagram.").not_run(LAYOUT),
+];
 
 static CRC: Element = element(
     "CRC",
@@ -318,24 +384,27 @@ static LENGTH_CONTENT: Element = element("Content", Kind::Nothing, "The paramete
 static MEASUREMENT: Element = element("Measurement", Kind::Nothing, "How the value is shown and chosen.")
     .children(&[once(&MEASUREMENT_TYPE), section(&DISCREETS), once(&THRESHOLD)]);
 static MEASUREMENT_TYPE: Element =
-    element("Type", Kind::Enumeration(MeasurementType::TABLE), "As what it is shown.").attributes(&[
-        attribute("options", Kind::Text, "Options of how it is shown, separated by `;`."),
-        attribute("width", COUNT, "The width of a button.").not_run(LAYOUT),
-        attribute("link", Kind::Text, "The file with the rows or the page.").not_run(LAYOUT),
-        attribute("lines", COUNT, "How many lines a text has.").not_run(LAYOUT),
-        attribute("case", Kind::Text, "Whether a text is made upper or lower case.").not_run(LAYOUT),
-        attribute("continuous", Kind::Text, "Whether a set is sent while people still move the control.")
-            .not_run(LAYOUT),
-        attribute("hex", Kind::Flag, "Whether a number is shown in hexadecimal.").not_run(LAYOUT),
-        attribute("number", Kind::Text, "Whether people type a number.").not_run(LAYOUT),
-        attribute("scientificNotation", Kind::Text, "How large numbers are shown.").not_run(LAYOUT),
-        attribute("verificationDeviation", Kind::Decimal, "How far a value read back may be off.").remark(),
-    ]);
+    element("Type", Kind::Enumeration(MeasurementType::TABLE), "As what it is shown.").remark().attributes(
+        &[
+            attribute("options", Kind::Text, "Options of how it is shown, separated by `;`.").remark(),
+            attribute("width", COUNT, "The width of a button.").not_run(LAYOUT),
+            attribute("link", Kind::Text, "The file with the rows or the page.").not_run(LAYOUT),
+            attribute("lines", COUNT, "How many lines a text has.").not_run(LAYOUT),
+            attribute("case", Kind::Text, "Whether a text is made upper or lower case.").not_run(LAYOUT),
+            attribute("continuous", Kind::Text, "Whether a set is sent while people still move the control.")
+                .not_run(LAYOUT),
+            attribute("hex", Kind::Flag, "Whether a number is shown in hexadecimal.").not_run(LAYOUT),
+            attribute("number", Kind::Text, "Whether people type a number.").not_run(LAYOUT),
+            attribute("scientificNotation", Kind::Text, "How large numbers are shown.").not_run(LAYOUT),
+            attribute("verificationDeviation", Kind::Decimal, "How far a value read back may be off.")
+                .remark(),
+        ],
+    );
 static DISCREETS: Element =
     element("Discreets", Kind::Nothing, "The values that can be chosen, with their texts.")
         .old_names(&["Discretes"])
         .attributes(&[
-            attribute("dependencyId", PARAM, "The parameter on which the choice depends."),
+            attribute("dependencyId", PARAM, "The parameter on which the choice depends.").not_run(LAYOUT),
             attribute("physicalSize", Kind::Text, "How many inputs and outputs of a matrix are there.")
                 .not_run("matrix parameters"),
             attribute("matrixLayout", Kind::Text, "How a matrix is turned.").not_run("matrix parameters"),
@@ -347,8 +416,9 @@ static DISCREET: Element = element("Discreet", Kind::Nothing, "One value with it
             "dependencyValues",
             Kind::Text,
             "For which values of the other parameter it can be chosen, separated by `;`.",
-        ),
-        attribute("options", Kind::Text, "Options of the choice, separated by `;`."),
+        )
+        .not_run(LAYOUT),
+        attribute("options", Kind::Text, "Options of the choice, separated by `;`.").not_run(LAYOUT),
         attribute("export", Kind::Text, "To which exported elements it belongs.")
             .not_run("exported elements (DVE)"),
         attribute("iconRef", Kind::Text, "The picture of the choice.").not_run("icons"),

@@ -212,6 +212,7 @@ fn connection(
         port: given.port.or(defaults.port),
         timeout: given.timeout.unwrap_or(defaults.timeout),
         retries: given.retries.unwrap_or(defaults.retries),
+        bus_address: given.bus_address.clone().or_else(|| defaults.bus_address.clone()),
         bypass_proxy: given.bus_address.as_ref().map_or(defaults.bypass_proxy, bypasses),
         proxy: proxy.filter(|proxy| !proxy.trim().is_empty()).map(Secret::new),
         element_timeout: defaults.element_timeout,

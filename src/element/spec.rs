@@ -37,6 +37,8 @@ pub struct ConnectionSpec {
     pub timeout: Duration,
     /// Tries after the first.
     pub retries: u32,
+    /// The bus address, for parameters of type `bus`.
+    pub bus_address: Option<Arc<str>>,
     /// Whether the system's proxy is left out.
     pub bypass_proxy: bool,
     /// The proxy to use; goes before the system's.

@@ -96,6 +96,7 @@ fn every_setting_of_a_connection_goes_before_the_definition() {
     let millis = Duration::from_millis;
     assert_eq!((link.host.as_deref(), link.port), (Some("ws://10.4.2.8"), Some(8051)));
     assert_eq!((link.timeout, link.retries, link.bypass_proxy), (millis(2_500), 7, true));
+    assert_eq!(link.bus_address.as_deref(), Some("bypassProxy"));
     assert_eq!(link.proxy.unwrap().expose().as_ref(), "http://me:secret@proxy:3128");
     let tls = &link.tls;
     // Files of the settings are relative to the settings, and not to the definition.

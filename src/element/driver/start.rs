@@ -186,7 +186,8 @@ fn first(spec: &Spec, loaded: Option<&Loaded>) -> First {
     }
     let address = |spec: &ConnectionSpec| Some(Address { host: spec.host.clone()?, port: spec.port });
     let addresses = spec.connections.iter().filter_map(address).collect();
-    first.facts = Facts { name: spec.name.clone(), addresses };
+    let bus = spec.connections.iter().filter_map(|spec| spec.bus_address.clone()).collect();
+    first.facts = Facts { name: spec.name.clone(), addresses, bus };
     first.rows = rows
         .into_iter()
         .map(|(table, rows)| {

@@ -373,6 +373,7 @@ fn spec(protocol: &Arc<Protocol>, host: &str, params: &[(i32, &str)]) -> Spec {
         port: Some(80),
         timeout: connection.defaults.timeout,
         retries: connection.defaults.retries,
+        bus_address: None,
         bypass_proxy: true,
         proxy: None,
         element_timeout: connection.defaults.element_timeout,

@@ -57,6 +57,8 @@ pub struct Facts {
     pub name: Arc<str>,
     /// Where its connections go by the settings, in order; none of those without a host.
     pub addresses: Vec<Address>,
+    /// The bus addresses of its connections, in order; none of those without one.
+    pub bus: Vec<Arc<str>>,
 }
 
 /// Where a connection goes by the settings.
@@ -69,8 +71,17 @@ pub struct Address {
 }
 
 impl Facts {
-    /// The value of a parameter of a kind that holds one: `elementname`, `ip` (`host:port`) and `pollingip` (`host`), several
-    /// with `;` between them.
+    /// A number that stands for the element wherever it runs: 31 bits of a hash of its name (FNV-1a), never 0.
+    fn id(&self) -> Option<u32> {
+        const BASIS: u32 = 0x811c_9dc5;
+        const PRIME: u32 = 0x0100_0193;
+        let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(PRIME);
+        let hash = self.name.bytes().fold(BASIS, mix) & 0x7fff_ffff;
+        (!self.name.is_empty()).then_some(hash.max(1))
+    }
+
+    /// The value of a parameter of a kind that holds one: `elementname`, `elementid`, `elementdmaid`, `ip` (`host:port`),
+    /// `pollingip` (`host`) and `bus`, of several connections with `;` between them.
     pub fn of(&self, kind: ParamKind) -> Option<Value> {
         let bare = |address: &Address| {
             let host = address.host.split_once("://").map_or(&*address.host, |(_, host)| host);
@@ -87,10 +98,11 @@ impl Facts {
                 Some(port) => format!("{}:{port}", bare(address)),
                 None => bare(address),
             }),
-            ParamKind::Bus
-            | ParamKind::ElementId
-            | ParamKind::ElementDmaId
-            | ParamKind::Read
+            ParamKind::Bus => (!self.bus.is_empty()).then(|| Value::text(self.bus.join(";"))),
+            ParamKind::ElementId => self.id().map(|id| Value::number(f64::from(id))),
+            // There is one host only, so that it is always the first.
+            ParamKind::ElementDmaId => self.id().map(|id| Value::text(format!("1/{id}"))),
+            ParamKind::Read
             | ParamKind::Write
             | ParamKind::Dummy
             | ParamKind::Fixed

@@ -640,14 +640,20 @@ fn what_an_element_knows_of_itself_has_its_types() {
     let facts = startup::Facts {
         name: "studio".into(),
         addresses: vec![address("ws://10.4.2.8", Some(8050)), address("b.example", None)],
+        bus: vec!["12".into(), "bypassProxy".into()],
     };
     for (kind, expected) in [
         (ParamKind::ElementName, Some("studio")),
         (ParamKind::Ip, Some("10.4.2.8:8050;b.example")),
         (ParamKind::PollingIp, Some("10.4.2.8;b.example")),
+        (ParamKind::Bus, Some("12;bypassProxy")),
+        (ParamKind::ElementDmaId, Some("1/1063243011")),
         (ParamKind::Read, None),
     ] {
         assert_eq!(facts.of(kind), expected.map(Value::from), "{kind:?}");
         assert_eq!(none.of(kind), None, "nothing is known");
     }
+    // It stands in saved values and messages of definitions, so that it never changes.
+    assert_eq!(facts.of(ParamKind::ElementId), Some(Value::number(1_063_243_011.0)));
+    assert_eq!(none.of(ParamKind::ElementId), None);
 }

@@ -165,6 +165,7 @@ impl Build {
                 port: Some(80),
                 timeout: Duration::from_millis(1500),
                 retries: 2,
+                bus_address: None,
                 bypass_proxy: false,
                 element_timeout: Duration::from_secs(30),
             },

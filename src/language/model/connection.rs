@@ -65,6 +65,8 @@ pub struct ConnectionDefaults {
     pub timeout: Duration,
     /// `Retries` after the first try; default 2 (three tries in all).
     pub retries: u32,
+    /// `BusAddress`: shown by parameters of type `bus`.
+    pub bus_address: Option<Arc<str>>,
     /// `BusAddress` `bypassProxy`.
     pub bypass_proxy: bool,
     /// `TimeoutTimeElement`: how long a connection may be in timeout before the element is; default 30 s.

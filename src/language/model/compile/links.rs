@@ -260,6 +260,7 @@ fn defaults(port: &Port<'_>) -> ConnectionDefaults {
         port: port.ip_port.as_ref().and_then(Text::parse).map(|port| port.value),
         timeout: millis(port.timeout.as_ref()).unwrap_or(Duration::from_millis(1_500)),
         retries: port.retries.as_ref().and_then(Text::parse).map_or(2, |retries| retries.value),
+        bus_address: port.bus_address.as_ref().map(shared),
         bypass_proxy: port.bus_address.as_ref().is_some_and(|text| text.option("bypassproxy").is_some()),
         element_timeout: millis(port.element_timeout.as_ref()).unwrap_or(Duration::from_secs(30)),
     }

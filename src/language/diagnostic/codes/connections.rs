@@ -1,0 +1,149 @@
+//! The codes P4xxx, about connections; raises none of them.
+
+use super::{Entry, row};
+use crate::language::diagnostic::Severity::{Error, Note, Warning};
+
+pub(super) const MIXED_SYNTAX: Entry = row(
+    "P4001",
+    Error,
+    "connections declared in two ways",
+    "Connections stand either in `Type` with `PortSettings`, or in `Connections`. With both, their numbers would be anybody's guess.",
+    "<Type>http</Type><Connections><Connection id=\"0\"><Http/></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http/></Connection></Connections>",
+);
+pub(super) const HANDSHAKE_CONNECTIONS: Entry = row(
+    "P4002",
+    Error,
+    "a handshake that is not exactly one request",
+    "The opening handshake of a WebSocket is one request with one answer, so its session has one `Connection`.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"/></Connection><Connection id=\"2\"><Request pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const HANDSHAKE_URL: Entry = row(
+    "P4003",
+    Warning,
+    "a handshake whose path is written out",
+    "In a handshake `url` holds the id of the parameter with the path, as in the original. Other text is taken as the path itself, which then can never change.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request url=\"/events\"/></Connection></Session></HTTP>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request url=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const RUNTIME_HEADER: Entry = row(
+    "P4004",
+    Warning,
+    "a header that the runtime writes itself",
+    "The headers that make a request a WebSocket handshake (`Upgrade`, `Connection`, `Sec-WebSocket-Key`, `Sec-WebSocket-Version`), and `Content-Length` of a request, depend on what is sent. A second one would break the request, so what the definition says is left out.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Upgrade\">websocket</Header></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Origin\">https://example.com</Header></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const HEADER_LINE_BREAK: Entry = row(
+    "P4005",
+    Error,
+    "a header value with a line break",
+    "A line break would end the header and begin another one, so a value with one is never sent. Text that is only wrapped over lines of the definition is put on one line, with a warning.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"X-Note\" pid=\"1\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"1\"><Type>read</Type><Interprete><Type>string</Type><DefaultValue>a&#10;b</DefaultValue></Interprete></Param></Params>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"X-Note\" pid=\"1\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"1\"><Type>read</Type><Interprete><Type>string</Type><DefaultValue>a b</DefaultValue></Interprete></Param></Params>",
+);
+pub(super) const BAD_HEADER_NAME: Entry = row(
+    "P4006",
+    Error,
+    "a name that no header can have",
+    "The name of a header has letters, digits and some signs such as `-` (RFC 9110, 5.1), no blank and no colon.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"X Note:\">a</Header></Headers></Request></Connection></Session></HTTP>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"X-Note\">a</Header></Headers></Request></Connection></Session></HTTP>",
+);
+pub(super) const UNKNOWN_EXTENSION: Entry = row(
+    "P4007",
+    Warning,
+    "a WebSocket extension that this runtime does not have",
+    "A server that selects it would speak in a way that is not understood, so the link then fails. `permessage-deflate` is there.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"Sec-WebSocket-Extensions\">permessage-bzip2</Header></Headers></Request></Connection></Session></HTTP>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"Sec-WebSocket-Extensions\">permessage-deflate</Header></Headers></Request></Connection></Session></HTTP>",
+);
+pub(super) const CONNECTION_NUMBER: Entry = row(
+    "P4008",
+    Note,
+    "a connection whose id is not its position",
+    "Everything that refers to a connection means its position, counted from 0. The `id` is a number for people.",
+    "<Connections><Connection id=\"1\"><Http/></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http/></Connection></Connections>",
+);
+pub(super) const SECOND_ADDRESS: Entry = row(
+    "P4009",
+    Warning,
+    "two parameters for the address of one connection",
+    "Only the first is used. `dynamic ip` without a number is that of connection 0.",
+    "<Type>http</Type><Params><Param id=\"1\"><Type options=\"dynamic ip\">read</Type></Param><Param id=\"2\"><Type options=\"dynamic ip 0\">read</Type></Param></Params>",
+    "<Type advanced=\"http\">http</Type><Params><Param id=\"1\"><Type options=\"dynamic ip\">read</Type></Param><Param id=\"2\"><Type options=\"dynamic ip 1\">read</Type></Param></Params>",
+);
+pub(super) const HANDSHAKE_UNUSED: Entry = row(
+    "P4010",
+    Warning,
+    "a handshake of a connection that is no WebSocket",
+    "The session is not used unless `WebSocket` is `true`.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const HANDSHAKE_VERB: Entry = row(
+    "P4011",
+    Warning,
+    "a handshake that does not ask with GET",
+    "A WebSocket opens with `GET` (RFC 6455, 4.1).",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request verb=\"POST\" pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request verb=\"GET\" pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const NO_PATH: Entry = row(
+    "P4012",
+    Note,
+    "a handshake without a path",
+    "It asks for `/`. Most servers serve their events under a path of their own.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request verb=\"GET\"/></Connection></Session></HTTP>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request verb=\"GET\" pid=\"8\"/></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param></Params>",
+);
+pub(super) const PORT_ORDER: Entry = row(
+    "P4013",
+    Warning,
+    "port settings in another order than the connections",
+    "`PortSettings` below `Ports` belong to the connections of `Type@advanced` by their order, whatever their names say.",
+    "<Type advanced=\"http:A;http:B\">http</Type><Ports><PortSettings name=\"B\"/><PortSettings name=\"A\"/></Ports>",
+    "<Type advanced=\"http:A;http:B\">http</Type><Ports><PortSettings name=\"A\"/><PortSettings name=\"B\"/></Ports>",
+);
+pub(super) const NO_VERIFICATION: Entry = row(
+    "P4014",
+    Warning,
+    "a connection that takes any certificate",
+    "Anyone on the way can read and change what is sent. A certificate of your own authority is as easy to set up.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Tls verify=\"false\"/></CommunicationOptions></Http></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Tls ca=\"ca.pem\"/></CommunicationOptions></Http></Connection></Connections>",
+);
+pub(super) const HALF_CERTIFICATE: Entry = row(
+    "P4015",
+    Error,
+    "a client certificate without its key",
+    "Both files are needed to prove who the client is.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Tls certificate=\"a.pem\"/></CommunicationOptions></Http></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Tls certificate=\"a.pem\" key=\"a.key\"/></CommunicationOptions></Http></Connection></Connections>",
+);
+pub(super) const BAD_PROXY: Entry = row(
+    "P4016",
+    Error,
+    "a proxy address that cannot be read",
+    "A proxy is `http://host:port`, `https://host:port`, `socks5://host:port` (names are resolved here) or `socks5h://host:port` (by the proxy), with user and password in front of the host if need be.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Proxy url=\"proxy.example\"/></CommunicationOptions></Http></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Proxy url=\"http://proxy.example:3128\"/></CommunicationOptions></Http></Connection></Connections>",
+);
+pub(super) const BAD_STOP_CODE: Entry = row(
+    "P4017",
+    Warning,
+    "a code that no link ends with",
+    "`stopOn` lists HTTP statuses from 300 to 599 and close codes from 1000 to 4999.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Reconnect stopOn=\"402;gone\"/></CommunicationOptions></Http></Connection></Connections>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Reconnect stopOn=\"402;410\"/></CommunicationOptions></Http></Connection></Connections>",
+);
+pub(super) const HEADER_NEVER_SET: Entry = row(
+    "P4018",
+    Note,
+    "a header that nothing fills",
+    "The parameter has no default, and no response, action or write parameter gives it a value. The settings of an element may.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Authorization\" pid=\"9\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param><Param id=\"9\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Authorization\" pid=\"9\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param><Param id=\"9\" save=\"true\"><Type>read</Type></Param></Params>",
+);

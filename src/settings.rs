@@ -148,6 +148,8 @@ pub struct Connection {
     pub port: Option<u16>,
     /// Time for a dial, and for an answer.
     pub timeout: Option<Duration>,
+    /// How long the connection may be in timeout before the element is.
+    pub element_timeout: Option<Duration>,
     /// Tries after the first.
     pub retries: Option<u32>,
     /// Bus address; `bypassProxy` is a direct connection.
@@ -225,9 +227,9 @@ pub struct KeepAlive {
 /// Bounds of one link; `None` is what the definition says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest message, from 1 KiB to 1 GiB.
+    /// The largest message, from 1 byte to 1 GiB.
     pub max_message_bytes: Option<u32>,
-    /// Messages kept while the link is down, from 1 to 1,000,000.
+    /// Messages kept while the link is down, to 1,000,000; 0 keeps none.
     pub send_queue: Option<u32>,
 }
 
@@ -373,6 +375,7 @@ impl Builder<'_> {
             host: take!(table, "host", Given),
             port: take!(table, "port", Integer).and_then(|port| u16::try_from(port.value).ok()),
             timeout: take!(table, "timeout_ms", Millis).map(|time| time.value),
+            element_timeout: take!(table, "element_timeout_ms", Millis).map(|time| time.value),
             retries: take!(table, "retries", Integer).map(|retries| number(retries.value)),
             bus_address: take!(table, "bus_address", Text).map(|text| text.value),
             proxy: take!(table, "proxy", Given),

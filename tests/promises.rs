@@ -10,6 +10,7 @@ use backshell::language::definition;
 use backshell::language::load;
 use backshell::language::schema::{Attribute, Element, Item, Kind, Owner, PROTOCOL, Run};
 use backshell::language::source::Source;
+use backshell::settings::keys::{KEYS, Kind as SettingKind};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -35,7 +36,7 @@ fn sample(kind: Kind) -> String {
         Kind::Nothing | Kind::Opaque => String::new(),
         Kind::Text => "7".to_owned(),
         Kind::Flag => "true".to_owned(),
-        Kind::Integer { max, .. } | Kind::Milliseconds { max } => max.min(7).to_string(),
+        Kind::Integer { min, max } | Kind::Milliseconds { min, max } => 7.clamp(min, max).to_string(),
         Kind::Decimal | Kind::Id(_) | Kind::Reference(_) | Kind::References(..) => "7".to_owned(),
         Kind::Enumeration(table) => table.values[0].name.to_owned(),
         Kind::Options(choices) => {
@@ -196,4 +197,98 @@ fn every_part_of_the_model_is_read_by_something_that_runs() {
         unread, expected,
         "a part of the model that nobody reads does nothing: report it in `check`, or take it out"
     );
+}
+
+/// The element at a path below the root.
+fn element(path: &str) -> &'static Element {
+    path.split('/').fold(&PROTOCOL, |element, name| {
+        let child = element.children.iter().find(|child| child.element.name == name);
+        child.unwrap_or_else(|| panic!("no `{name}` in `{}`", element.name)).element
+    })
+}
+
+/// The name of a setting as the definition writes it: `initial_delay_ms` is `initialDelay`.
+fn as_written(name: &str) -> String {
+    let mut words = name.trim_end_matches("_ms").split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+}
+
+#[test]
+fn a_setting_has_the_range_of_its_counterpart_in_the_definition() {
+    const OPTIONS: &str = "Connections/Connection/Http/CommunicationOptions";
+    let user_settings =
+        [("timeout_ms", "TimeoutTime"), ("element_timeout_ms", "TimeoutTimeElement"), ("retries", "Retries")];
+    let mut compared = 0;
+    for key in KEYS {
+        let Some(rest) = key.path.strip_prefix("element.connection.N.") else { continue };
+        let (SettingKind::Integer(least, most) | SettingKind::Millis(least, most)) = key.kind else {
+            continue;
+        };
+        let kind = match rest.split_once('.') {
+            Some((table, name)) => {
+                let tag = as_written(table);
+                let row = element(&format!("{OPTIONS}/{}{}", tag[..1].to_uppercase(), &tag[1..]));
+                let attribute = row.attribute(Owner::Ours, &as_written(name));
+                attribute
+                    .or_else(|| row.attribute(Owner::Original, &as_written(name)))
+                    .expect("attribute is there")
+                    .kind
+            }
+            None => match user_settings.iter().find(|(name, _)| *name == rest) {
+                Some((_, tag)) => {
+                    element(&format!("Connections/Connection/UserSettings/{tag}/DefaultValue")).kind
+                }
+                // The definition may say that there is none.
+                None => {
+                    assert_eq!(rest, "port");
+                    continue;
+                }
+            },
+        };
+        match kind {
+            Kind::Integer { min, max } | Kind::Milliseconds { min, max } => {
+                assert_eq!((least, most), (min, max), "{}", key.path);
+                compared += 1;
+            }
+            // The pair of the heartbeat is an id.
+            Kind::Reference(Item::Pair) => {}
+            other => panic!("{}: {other:?}", key.path),
+        }
+    }
+    assert_eq!(compared, 14);
+}
+
+#[test]
+fn a_value_out_of_range_counts_as_absent_and_the_default_of_the_table_holds() {
+    let options = element("Connections/Connection/Http/CommunicationOptions");
+    let connection = |given: &str| {
+        let text = format!(
+            "<Protocol xmlns:bs=\"urn:backshell:1\"><Connections><Connection><Http><CommunicationOptions>\
+             <WebSocket>true</WebSocket>{given}</CommunicationOptions></Http></Connection></Connections></Protocol>"
+        );
+        let (protocol, report) = load::whole(&Source::new("a.xml", text));
+        let warnings = report.diagnostics().len();
+        (protocol.expect("it loads").connections[0].clone(), warnings)
+    };
+    let (bare, none) = connection("");
+    assert_eq!(none, 0);
+    let mut tried = 0;
+    for child in options.children.iter().filter(|child| child.element.owner == Owner::Ours) {
+        let tag = child.element.name;
+        for attribute in child.element.attributes {
+            let (Kind::Integer { min, max } | Kind::Milliseconds { min, max }) = attribute.kind else {
+                continue;
+            };
+            for wrong in [min - 1, max + 1] {
+                let (found, warnings) = connection(&format!("<bs:{tag} {}=\"{wrong}\"/>", attribute.name));
+                assert_eq!((&found, warnings), (&bare, 1), "{tag}@{} {wrong}", attribute.name);
+            }
+            let (found, warnings) =
+                connection(&format!("<bs:{tag} {}=\"{}\"/>", attribute.name, attribute.default));
+            assert_eq!((&found, warnings), (&bare, 0), "the default of {tag}@{} is another", attribute.name);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 11);
 }

@@ -215,7 +215,7 @@ fn connection(
         bus_address: given.bus_address.clone().or_else(|| defaults.bus_address.clone()),
         bypass_proxy: given.bus_address.as_ref().map_or(defaults.bypass_proxy, bypasses),
         proxy: proxy.filter(|proxy| !proxy.trim().is_empty()).map(Secret::new),
-        element_timeout: defaults.element_timeout,
+        element_timeout: given.element_timeout.unwrap_or(defaults.element_timeout),
         reconnect: reconnect(&defined.reconnect, &given.reconnect),
         keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, problems),
         tls: tls(&defined.tls, &given.tls, folder),

@@ -3,6 +3,7 @@
 //! The one table feeds the walker ([`validate`]), the XSD, the reference page and, through [`enumerations`] and [`value`],
 //! the later stages, so that none of them can disagree about a name. Start at [`PROTOCOL`].
 
+pub mod bounds;
 mod check;
 pub mod enumerations;
 mod reference;
@@ -122,8 +123,10 @@ pub enum Kind {
     },
     /// A number with a decimal point or without.
     Decimal,
-    /// A time in milliseconds, from 0 to the largest.
+    /// A time in milliseconds in a range, both ends included.
     Milliseconds {
+        /// Smallest value.
+        min: i64,
         /// Largest value.
         max: i64,
     },

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::language::schema::bounds::{self, Bounds};
+
 /// What may stand behind a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -76,7 +78,16 @@ impl Key {
 }
 
 const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
+
+/// A number in the range that the definition's has.
+const fn integer(bounds: Bounds) -> Kind {
+    Kind::Integer(bounds.min, bounds.max)
+}
+
+/// A time in the range that the definition's has.
+const fn millis(bounds: Bounds) -> Kind {
+    Kind::Millis(bounds.min, bounds.max)
+}
 
 const fn key(path: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Key {
     Key { path, kind, fallback, doc }
@@ -155,13 +166,19 @@ pub const KEYS: &[Key] = &[
     key("element.connection.N.port", Kind::Integer(1, 65_535), Definition, "Port."),
     key(
         "element.connection.N.timeout_ms",
-        Kind::Millis(100, HOUR),
+        millis(bounds::TIMEOUT),
         Definition,
         "Time for a dial with its handshake, and for an answer.",
     ),
     key(
+        "element.connection.N.element_timeout_ms",
+        millis(bounds::ELEMENT_TIMEOUT),
+        Definition,
+        "How long a connection may be in timeout before the element is; the first connection's counts.",
+    ),
+    key(
         "element.connection.N.retries",
-        Kind::Integer(0, 100),
+        integer(bounds::RETRIES),
         Definition,
         "Tries after the first one where no answer came.",
     ),
@@ -216,37 +233,37 @@ pub const KEYS: &[Key] = &[
     key("element.connection.N.reconnect", Kind::Table, Nothing, "When and how a link comes back."),
     key(
         "element.connection.N.reconnect.initial_delay_ms",
-        Kind::Millis(10, HOUR),
+        millis(bounds::INITIAL_DELAY),
         Definition,
         "Upper end of the first wait after a failure; it doubles with each.",
     ),
     key(
         "element.connection.N.reconnect.max_delay_ms",
-        Kind::Millis(10, DAY),
+        millis(bounds::MAX_DELAY),
         Definition,
         "Upper end of every such wait.",
     ),
     key(
         "element.connection.N.reconnect.settle_ms",
-        Kind::Millis(0, HOUR),
+        millis(bounds::SETTLE),
         Definition,
         "How long a link must be up before the waits start anew.",
     ),
     key(
         "element.connection.N.reconnect.window_ms",
-        Kind::Millis(0, 60_000),
+        millis(bounds::WINDOW),
         Definition,
         "How long changes of watched parameters are gathered into one move; 0 is off.",
     ),
     key(
         "element.connection.N.reconnect.close_timeout_ms",
-        Kind::Millis(0, 60_000),
+        millis(bounds::CLOSE_TIMEOUT),
         Definition,
         "How long the peer's close frame is waited for.",
     ),
     key(
         "element.connection.N.reconnect.rejected_delay_ms",
-        Kind::Millis(1_000, 7 * DAY),
+        millis(bounds::REJECTED_DELAY),
         Definition,
         "Longest wait after a permanent refusal.",
     ),
@@ -265,13 +282,13 @@ pub const KEYS: &[Key] = &[
     key("element.connection.N.keep_alive", Kind::Table, Nothing, "How a dead link is found."),
     key(
         "element.connection.N.keep_alive.ping_interval_ms",
-        Kind::Millis(0, DAY),
+        millis(bounds::PING_INTERVAL),
         Definition,
         "Pause between pings; 0 is off.",
     ),
     key(
         "element.connection.N.keep_alive.pong_timeout_ms",
-        Kind::Millis(100, HOUR),
+        millis(bounds::PONG_TIMEOUT),
         Definition,
         "How long nothing at all may arrive after a ping.",
     ),
@@ -283,20 +300,20 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "element.connection.N.keep_alive.silence_ms",
-        Kind::Millis(0, 7 * DAY),
+        millis(bounds::SILENCE),
         Definition,
         "How long no message may arrive; 0 is off.",
     ),
     key("element.connection.N.limits", Kind::Table, Nothing, "Bounds of one link."),
     key(
         "element.connection.N.limits.max_message_bytes",
-        Kind::Integer(1_024, 1_073_741_824),
+        integer(bounds::MAX_MESSAGE_BYTES),
         Definition,
         "The largest message, after inflating.",
     ),
     key(
         "element.connection.N.limits.send_queue",
-        Kind::Integer(0, 1_000_000),
+        integer(bounds::SEND_QUEUE),
         Definition,
         "Messages kept while the link is down; 0 keeps none.",
     ),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use crate::language::diagnostic::{Code, Diagnostic, Report};
+use crate::language::schema::bounds;
 use crate::language::source::{Source, Span, Spanned};
 use crate::settings::keys::{self, Fallback, KEYS, Key, Kind};
 use crate::settings::{Given, ParamKey, Reference};
@@ -371,16 +372,15 @@ fn parse(key: &Key, name: &str, text: &str, folder: &Path) -> Result<Leaf, (Code
         },
         Kind::Codes => {
             let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-            let codes: Option<Vec<u16>> = parts
-                .map(|part| part.parse().ok().filter(|code| matches!(code, 100..=599 | 1000..=4999)))
-                .collect();
+            let codes: Option<Vec<u16>> =
+                parts.map(|part| part.parse().ok().filter(|code| bounds::is_stop_code(*code))).collect();
             match codes {
                 Some(mut codes) => {
                     codes.sort_unstable();
                     codes.dedup();
                     Ok(Leaf::Codes(codes))
                 }
-                None => bad("HTTP statuses (100 to 599) and close codes (1000 to 4999)"),
+                None => bad(&format!("codes: {}", bounds::STOP_CODES)),
             }
         }
         Kind::LogFilter if text.split(',').all(|part| is_directive(part.trim())) => {

@@ -71,6 +71,7 @@ fn every_setting_of_a_connection_goes_before_the_definition() {
         port = 8051
         timeout_ms = 2500
         retries = 7
+        element_timeout_ms = 12000
         bus_address = "bypassProxy"
         proxy = { env = "PROXY" }
         tls = { ca = "ca.pem", certificate = "/c.pem", key = "/k.pem", server_name = "device", verify = false }
@@ -97,6 +98,7 @@ fn every_setting_of_a_connection_goes_before_the_definition() {
     assert_eq!((link.host.as_deref(), link.port), (Some("ws://10.4.2.8"), Some(8051)));
     assert_eq!((link.timeout, link.retries, link.bypass_proxy), (millis(2_500), 7, true));
     assert_eq!(link.bus_address.as_deref(), Some("bypassProxy"));
+    assert_eq!(link.element_timeout, millis(12_000));
     assert_eq!(link.proxy.unwrap().expose().as_ref(), "http://me:secret@proxy:3128");
     let tls = &link.tls;
     // Files of the settings are relative to the settings, and not to the definition.

@@ -29,9 +29,9 @@ pub(super) fn fault(kind: Kind, text: &str) -> Option<Fault> {
             Some(number) if (min..=max).contains(&number) => None,
             _ => expected(&format!("a whole number from {min} to {max}")),
         },
-        Kind::Milliseconds { max } => match value::integer(text) {
-            Some(number) if (0..=max).contains(&number) => None,
-            _ => expected(&format!("a number of milliseconds up to {max}")),
+        Kind::Milliseconds { min, max } => match value::integer(text) {
+            Some(number) if (min..=max).contains(&number) => None,
+            _ => expected(&format!("a number of milliseconds from {min} to {max}")),
         },
         Kind::Decimal => match value::decimal(text) {
             Some(_) => None,

@@ -214,7 +214,7 @@ fn kind_text(kind: Kind) -> String {
         Kind::Flag => "`true` or `false`".to_owned(),
         Kind::Integer { min, max } => format!("whole number from {min} to {max}"),
         Kind::Decimal => "number".to_owned(),
-        Kind::Milliseconds { max } => format!("milliseconds, 0 to {max}"),
+        Kind::Milliseconds { min, max } => format!("milliseconds, {min} to {max}"),
         Kind::Id(_) => "whole number".to_owned(),
         Kind::Reference(item) => format!("id of {}", item.with_article()),
         Kind::References(item, separator) => format!("ids of {}s, separated by `{separator}`", item.name()),

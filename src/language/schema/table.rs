@@ -175,7 +175,7 @@ const PARAM: Kind = Kind::Reference(Item::Param);
 const COUNT: Kind = Kind::Integer { min: 0, max: 4_294_967_295 };
 
 /// A time of at most 24 days, the longest that 31 bits hold in milliseconds.
-const MILLISECONDS: Kind = Kind::Milliseconds { max: 2_147_483_647 };
+const MILLISECONDS: Kind = Kind::Milliseconds { min: 0, max: 2_147_483_647 };
 
 /// A `Condition`, which stands on many items.
 static CONDITION: Element = element(

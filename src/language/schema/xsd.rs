@@ -196,10 +196,10 @@ impl Writer {
                     "<xs:restriction base=\"xs:integer\"><xs:minInclusive value=\"{min}\"/><xs:maxInclusive value=\"{max}\"/></xs:restriction>"
                 )),
             ),
-            Kind::Milliseconds { max } => (
-                "Milliseconds".to_owned(),
+            Kind::Milliseconds { min, max } => (
+                format!("Milliseconds.{min}.{max}"),
                 or_nothing(&format!(
-                    "<xs:restriction base=\"xs:integer\"><xs:minInclusive value=\"0\"/><xs:maxInclusive value=\"{max}\"/></xs:restriction>"
+                    "<xs:restriction base=\"xs:integer\"><xs:minInclusive value=\"{min}\"/><xs:maxInclusive value=\"{max}\"/></xs:restriction>"
                 )),
             ),
             Kind::Decimal => ("Decimal".to_owned(), or_nothing("<xs:restriction base=\"xs:double\"/>")),

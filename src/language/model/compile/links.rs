@@ -8,12 +8,13 @@ use crate::language::definition::param::Param;
 use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::language::model::compile::scope::{Scope, Use, User};
-use crate::language::model::compile::value::{is_true, millis, name, shared, short};
+use crate::language::model::compile::value::{is_true, name, shared, short};
 use crate::language::model::connection::{
     Connection, ConnectionDefaults, ConnectionKind, Handover, KeepAlive, Limits, Reconnect, Tls,
 };
 use crate::language::model::id::{ConnectionId, ConnectionIx, SessionIx};
 use crate::language::model::param as model;
+use crate::language::schema::bounds::{self, Bounds};
 use crate::language::schema::enumerations as words;
 use crate::language::source::{Span, Spanned};
 
@@ -257,12 +258,16 @@ fn defaults_of_nothing() -> ConnectionDefaults {
 fn defaults(port: &Port<'_>) -> ConnectionDefaults {
     ConnectionDefaults {
         host: None,
-        port: port.ip_port.as_ref().and_then(Text::parse).map(|port| port.value),
-        timeout: millis(port.timeout.as_ref()).unwrap_or(Duration::from_millis(1_500)),
-        retries: port.retries.as_ref().and_then(Text::parse).map_or(2, |retries| retries.value),
+        port: port.ip_port.as_ref().and_then(Text::parse).map(|port| port.value).filter(|port| *port != 0),
+        timeout: millis_within(port.timeout.as_ref(), bounds::TIMEOUT)
+            .unwrap_or(Duration::from_millis(1_500)),
+        retries: within(port.retries.as_ref(), bounds::RETRIES)
+            .and_then(|retries| u32::try_from(retries).ok())
+            .unwrap_or(2),
         bus_address: port.bus_address.as_ref().map(shared),
         bypass_proxy: port.bus_address.as_ref().is_some_and(|text| text.option("bypassproxy").is_some()),
-        element_timeout: millis(port.element_timeout.as_ref()).unwrap_or(Duration::from_secs(30)),
+        element_timeout: millis_within(port.element_timeout.as_ref(), bounds::ELEMENT_TIMEOUT)
+            .unwrap_or(Duration::from_secs(30)),
     }
 }
 
@@ -315,9 +320,18 @@ fn dynamic_addresses(
 }
 
 /// A time of a `bs:` element, in ms.
-fn time(settings: Option<&Settings<'_>>, name: &str, default_ms: u64) -> Duration {
+fn time(settings: Option<&Settings<'_>>, name: &str, bounds: Bounds, default_ms: u64) -> Duration {
     let text = settings.and_then(|settings| settings.get(name));
-    millis(text).unwrap_or(Duration::from_millis(default_ms))
+    millis_within(text, bounds).unwrap_or(Duration::from_millis(default_ms))
+}
+
+/// A number within its bounds; `schema` reports one outside.
+fn within(text: Option<&Text<'_>>, bounds: Bounds) -> Option<i64> {
+    text.and_then(Text::parse::<i64>).map(|number| number.value).filter(|number| bounds.holds(*number))
+}
+
+fn millis_within(text: Option<&Text<'_>>, bounds: Bounds) -> Option<Duration> {
+    within(text, bounds).and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis)
 }
 
 fn text_of(settings: Option<&Settings<'_>>, name: &str) -> Option<Arc<str>> {
@@ -326,12 +340,12 @@ fn text_of(settings: Option<&Settings<'_>>, name: &str) -> Option<Arc<str>> {
 
 fn reconnect(scope: &mut Scope, settings: Option<&Settings<'_>>, user: User) -> Reconnect {
     let reconnect = Reconnect {
-        initial_delay: time(settings, "initialDelay", 500),
-        max_delay: time(settings, "maxDelay", 30_000),
-        settle: time(settings, "settle", 5_000),
-        window: time(settings, "window", 50),
-        close_timeout: time(settings, "closeTimeout", 1_000),
-        rejected_delay: time(settings, "rejectedDelay", 300_000),
+        initial_delay: time(settings, "initialDelay", bounds::INITIAL_DELAY, 500),
+        max_delay: time(settings, "maxDelay", bounds::MAX_DELAY, 30_000),
+        settle: time(settings, "settle", bounds::SETTLE, 5_000),
+        window: time(settings, "window", bounds::WINDOW, 50),
+        close_timeout: time(settings, "closeTimeout", bounds::CLOSE_TIMEOUT, 1_000),
+        rejected_delay: time(settings, "rejectedDelay", bounds::REJECTED_DELAY, 300_000),
         handover: match settings
             .and_then(|settings| settings.get("handover"))
             .and_then(|text| words::Handover::parse(&text.value))
@@ -360,14 +374,14 @@ fn stop_on(scope: &mut Scope, text: Option<&Text<'_>>, user: User) -> Vec<u16> {
     let mut codes = Vec::new();
     for part in text.iter().flat_map(|text| text.split(';')) {
         match part.value.parse::<u16>() {
-            Ok(code) if (300..=599).contains(&code) || (1000..=4999).contains(&code) => codes.push(code),
+            Ok(code) if bounds::is_stop_code(code) => codes.push(code),
             Ok(_) | Err(_) => scope.push(
                 Diagnostic::new(
                     Code::BadStopCode,
                     part.span,
                     format!("`{}` of {user} is neither an HTTP status nor a close code", short(part.value)),
                 )
-                .with_help("statuses are 300 to 599, close codes 1000 to 4999, with `;` between them"),
+                .with_help(format!("{}, with `;` between them", bounds::STOP_CODES)),
             ),
         }
     }
@@ -377,10 +391,10 @@ fn stop_on(scope: &mut Scope, text: Option<&Text<'_>>, user: User) -> Vec<u16> {
 fn keep_alive(scope: &mut Scope, settings: Option<&Settings<'_>>, user: User) -> KeepAlive {
     let heartbeat = settings.and_then(|settings| settings.get("heartbeat")).and_then(Text::parse::<i32>);
     KeepAlive {
-        ping_interval: time(settings, "pingInterval", 30_000),
-        pong_timeout: time(settings, "pongTimeout", 10_000),
+        ping_interval: time(settings, "pingInterval", bounds::PING_INTERVAL, 30_000),
+        pong_timeout: time(settings, "pongTimeout", bounds::PONG_TIMEOUT, 10_000),
         heartbeat: heartbeat.and_then(|id| scope.pairs.resolve(id, user)),
-        silence: time(settings, "silence", 0),
+        silence: time(settings, "silence", bounds::SILENCE, 0),
     }
 }
 
@@ -418,14 +432,13 @@ fn tls(scope: &mut Scope, settings: Option<&Settings<'_>>, skip: Option<&Text<'_
 }
 
 fn limits(settings: Option<&Settings<'_>>) -> Limits {
-    let number = |name: &str, default: usize, most: usize| {
+    let number = |name: &str, bounds: Bounds, default: usize| {
         let text = settings.and_then(|settings| settings.get(name));
-        let number = text.and_then(Text::parse::<usize>).map(|number| number.value);
-        number.filter(|number| *number <= most).unwrap_or(default)
+        within(text, bounds).and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
     };
     Limits {
-        max_message_bytes: number("maxMessageBytes", 16 << 20, 1 << 30).max(1),
-        send_queue: number("sendQueue", 1_024, 1_000_000),
+        max_message_bytes: number("maxMessageBytes", bounds::MAX_MESSAGE_BYTES, 16 << 20),
+        send_queue: number("sendQueue", bounds::SEND_QUEUE, 1_024),
     }
 }
 

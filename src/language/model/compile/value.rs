@@ -86,9 +86,13 @@ pub(super) fn number(text: Option<&Text<'_>>) -> Option<f64> {
     text.and_then(|text| parse_number(&text.value))
 }
 
+/// The longest time of the language in milliseconds, 24 days; `schema` reports a longer one.
+const LONGEST: u64 = 2_147_483_647;
+
 /// Whole milliseconds as a time.
 pub(super) fn millis(text: Option<&Text<'_>>) -> Option<Duration> {
-    text.and_then(Text::parse::<u64>).map(|millis| Duration::from_millis(millis.value))
+    let millis = text.and_then(Text::parse::<u64>).map(|millis| millis.value);
+    millis.filter(|millis| *millis <= LONGEST).map(Duration::from_millis)
 }
 
 /// A text cut to what fits into a message.

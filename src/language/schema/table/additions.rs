@@ -1,6 +1,7 @@
 //! The table's rows in our own namespace, `urn:backshell:1`.
 
-use super::{MILLISECONDS, PARAM};
+use super::PARAM;
+use crate::language::schema::bounds;
 use crate::language::schema::enumerations::{Handover, RowsMode};
 use crate::language::schema::{Attribute, Element, Item, Kind, attribute, element, many};
 
@@ -11,27 +12,39 @@ pub(super) static RECONNECT: Element = element(
 )
 .ours()
 .attributes(&[
-    attribute("initialDelay", MILLISECONDS, "The upper end of the first random pause after a drop, in ms.")
-        .default("500"),
-    attribute("maxDelay", MILLISECONDS, "The upper end of the longest one; each drop doubles it up to here.")
-        .default("30000"),
-    attribute("settle", MILLISECONDS, "How long a link must be up before the pauses start small again.")
-        .default("5000"),
+    attribute(
+        "initialDelay",
+        bounds::INITIAL_DELAY.millis(),
+        "The upper end of the first random pause after a drop, in ms.",
+    )
+    .default("500"),
+    attribute(
+        "maxDelay",
+        bounds::MAX_DELAY.millis(),
+        "The upper end of the longest one; each drop doubles it up to here.",
+    )
+    .default("30000"),
+    attribute(
+        "settle",
+        bounds::SETTLE.millis(),
+        "How long a link must be up before the pauses start small again.",
+    )
+    .default("5000"),
     attribute(
         "window",
-        MILLISECONDS,
+        bounds::WINDOW.millis(),
         "How long further changes of the target are gathered into one move; 0 moves at once.",
     )
     .default("50"),
     attribute(
         "closeTimeout",
-        MILLISECONDS,
+        bounds::CLOSE_TIMEOUT.millis(),
         "How long the peer may take to close before the socket is dropped.",
     )
     .default("1000"),
     attribute(
         "rejectedDelay",
-        MILLISECONDS,
+        bounds::REJECTED_DELAY.millis(),
         "The longest pause between tries while the peer refuses the link for good.",
     )
     .default("300000"),
@@ -52,13 +65,13 @@ pub(super) static KEEP_ALIVE: Element =
     element("KeepAlive", Kind::Nothing, "How a dead link is found.").ours().attributes(&[
         attribute(
             "pingInterval",
-            MILLISECONDS,
+            bounds::PING_INTERVAL.millis(),
             "How long nothing may come before a ping is sent, in ms; 0 is never.",
         )
         .default("30000"),
         attribute(
             "pongTimeout",
-            MILLISECONDS,
+            bounds::PONG_TIMEOUT.millis(),
             "How long anything at all may then take to come before the link is dropped.",
         )
         .default("10000"),
@@ -69,7 +82,7 @@ pub(super) static KEEP_ALIVE: Element =
         ),
         attribute(
             "silence",
-            MILLISECONDS,
+            bounds::SILENCE.millis(),
             "How long no text or binary message may come before the link is dropped; 0 is for ever.",
         )
         .default("0"),
@@ -89,13 +102,13 @@ pub(super) static LIMITS: Element =
     element("Limits", Kind::Nothing, "How much a connection may hold.").ours().attributes(&[
         attribute(
             "maxMessageBytes",
-            Kind::Integer { min: 1, max: 1_073_741_824 },
+            bounds::MAX_MESSAGE_BYTES.integer(),
             "The largest message each way, unpacked, in bytes.",
         )
         .default("16777216"),
         attribute(
             "sendQueue",
-            Kind::Integer { min: 0, max: 1_000_000 },
+            bounds::SEND_QUEUE.integer(),
             "How many messages wait while the link is down.",
         )
         .default("1024"),

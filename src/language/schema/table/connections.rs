@@ -1,7 +1,8 @@
 //! The table's rows about connections: `Connections`, `PortSettings`, `Ports`.
 
 use super::additions;
-use super::{COUNT, CUSTOM_REDIRECTS, ConnectionKind, MILLISECONDS, REDUNDANT};
+use super::{CUSTOM_REDIRECTS, ConnectionKind, REDUNDANT};
+use crate::language::schema::bounds;
 use crate::language::schema::{Element, Item, Kind, attribute, element, many, once, section};
 
 pub(super) static CONNECTIONS: Element = element(
@@ -174,13 +175,13 @@ static IP_PORT: Element = element("IPport", Kind::Nothing, "The port of the devi
 ]);
 static TIMEOUT_TIME: Element =
     element("TimeoutTime", Kind::Nothing, "How long an answer, and the opening of a link, may take.")
-        .children(&[once(&TIME_DEFAULT), once(&DISABLED), once(&RANGE), many(&VALUE)]);
+        .children(&[once(&TIMEOUT_DEFAULT), once(&DISABLED), once(&RANGE), many(&VALUE)]);
 static TIMEOUT_TIME_ELEMENT: Element = element(
     "TimeoutTimeElement",
     Kind::Nothing,
     "How long nothing may come before the element counts as in timeout.",
 )
-.children(&[once(&TIME_DEFAULT), once(&DISABLED), once(&RANGE), many(&VALUE)]);
+.children(&[once(&ELEMENT_TIMEOUT_DEFAULT), once(&DISABLED), once(&RANGE), many(&VALUE)]);
 static RETRIES: Element =
     element("Retries", Kind::Nothing, "How often a try is repeated that got no answer.").children(&[
         once(&COUNT_DEFAULT),
@@ -202,15 +203,16 @@ static TEXT_DEFAULT: Element =
 static PORT_DEFAULT: Element = element(
     "DefaultValue",
     Kind::Integer { min: 0, max: 65_535 },
-    "The port unless the element's settings say otherwise.",
+    "The port unless the element's settings say otherwise; 0 is none.",
 );
-static TIME_DEFAULT: Element = element(
+static TIMEOUT_DEFAULT: Element = element("DefaultValue", bounds::TIMEOUT.millis(), TIME_DOC);
+static ELEMENT_TIMEOUT_DEFAULT: Element = element("DefaultValue", bounds::ELEMENT_TIMEOUT.millis(), TIME_DOC);
+const TIME_DOC: &str = "The time in milliseconds unless the element's settings say otherwise.";
+static COUNT_DEFAULT: Element = element(
     "DefaultValue",
-    MILLISECONDS,
-    "The time in milliseconds unless the element's settings say otherwise.",
+    bounds::RETRIES.integer(),
+    "The number unless the element's settings say otherwise.",
 );
-static COUNT_DEFAULT: Element =
-    element("DefaultValue", COUNT, "The number unless the element's settings say otherwise.");
 static FLAG_DEFAULT: Element =
     element("DefaultValue", Kind::Flag, "The choice unless the element's settings say otherwise.");
 static DISABLED: Element =

@@ -55,6 +55,15 @@ pub struct Definition<'a> {
     pub timers: Vec<Timer<'a>>,
     /// `QActions/QAction`: only what refers to other items.
     pub scripts: Vec<Script<'a>>,
-    /// The kinds of item of which one had no usable id, so that a reference to it is not reported as dangling.
-    pub unreadable: Vec<&'static str>,
+    /// Items that are there and could not be read, so that a reference to one is not reported as dangling.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An item that is there and could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The name of its element, as it should be written.
+    pub kind: &'static str,
+    /// Its id; `None` if that is what could not be read.
+    pub id: Option<i32>,
 }

@@ -11,7 +11,7 @@ use crate::language::definition::message::{Command, Extract, Match, Response};
 use crate::language::definition::param::{
     ArrayOptions, ColumnOption, Crc, Exception, Interprete, Other, Param,
 };
-use crate::language::definition::{Definition, Id, Text};
+use crate::language::definition::{Definition, Id, Text, Unreadable};
 use crate::language::schema::{self, Owner};
 use crate::language::xml::{Document, Element, Namespace};
 
@@ -55,27 +55,29 @@ fn items<'a, T>(
     root: Element<'a>,
     sections: &[&'a str],
     name: &'static str,
-    unreadable: &mut Vec<&'static str>,
+    unreadable: &mut Vec<Unreadable>,
     read: impl Fn(Element<'a>, Id) -> T,
 ) -> Vec<T> {
     let mut found = Vec::new();
+    let mut lost = Vec::new();
     for section in root.children().filter(|child| sections.iter().any(|name| child.is(name))) {
         // Items are large, so that a list that grows step by step costs more than counting first.
         found.reserve_exact(section.children_named(name).count());
         for element in section.children_named(name) {
             match id(element) {
                 Some(id) => found.push(read(element, id)),
-                None => unreadable.push(name),
+                None => unreadable.push(Unreadable { kind: name, id: None }),
             }
         }
         // Something that is nearly called like an item may be one that is referred to.
-        if section.children().any(|child| is_slip_of(child, &[name])) {
-            unreadable.push(name);
-        }
+        lost.extend(section.children().filter(|child| is_slip_of(*child, &[name])));
     }
-    if root.children().take(MAX_SECTIONS).any(|child| !child.is(name) && is_slip_of(child, sections)) {
-        unreadable.push(name);
-    }
+    let slips =
+        root.children().take(MAX_SECTIONS).filter(|child| !child.is(name) && is_slip_of(*child, sections));
+    lost.extend(slips.flat_map(|section| section.children()));
+    unreadable.extend(
+        lost.into_iter().map(|element| Unreadable { kind: name, id: id(element).map(|id| id.value) }),
+    );
     found
 }
 

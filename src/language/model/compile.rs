@@ -54,9 +54,8 @@ fn scope(written: &mut Definition<'_>, connections: usize, mut report: Report) -
         ($what:literal, $tag:literal, $list:ident, $ix:ty) => {{
             let mut index =
                 Index::build($what, &mut written.$list, |item| (item.id, item.span), <$ix>::new, report_to);
-            if written.unreadable.contains(&$tag) {
-                index.unsure();
-            }
+            let lost = written.unreadable.iter().filter(|item| item.kind == $tag);
+            lost.for_each(|item| index.lost(item.id));
             index
         }};
     }

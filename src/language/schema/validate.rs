@@ -44,6 +44,11 @@ pub fn validate(document: &Document, report: &mut Report) {
     walker.element(root, &PROTOCOL, false);
 }
 
+/// The number that an id with a letter in place of a digit was meant to be.
+fn id_meant(text: &str) -> Option<i32> {
+    super::value::id(&text.replace(['O', 'o'], "0").replace(['l', 'I'], "1"))
+}
+
 /// Whether an element is the `Time` of a trigger on the communication: any text there is data that a connection reports.
 fn is_communication_data(element: xml::Element<'_>) -> bool {
     let on = element.parent().filter(|_| element.is("Time")).and_then(|trigger| trigger.child("On"));
@@ -170,7 +175,11 @@ impl<'d> Walker<'_, 'd> {
                         "the id of `<{}>` must be {}, found `{}`",
                         row.name, fault.expected, value.value
                     );
-                    Diagnostic::new(Code::MissingId, value.span, message)
+                    let problem = Diagnostic::new(Code::MissingId, value.span, message);
+                    problem.with_help(match id_meant(&value.value) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("write a number that no other `<{}>` has", row.name),
+                    })
                 }
                 _ => bad_value(&format!("attribute `{}`", known.name), &value.value, value.span, &fault),
             };

@@ -3,13 +3,14 @@
 //! [`targets_of`] lists every type with what it can be done on; the later matches see only what it let through, so their
 //! last arm is never taken.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::language::definition::logic as written;
 use crate::language::definition::{Id, Text};
-use crate::language::diagnostic::{Code, Diagnostic};
+use crate::language::diagnostic::{Code, Diagnostic, Report};
 use crate::language::model::compile::scope::{Index, Scope, Use, User};
 use crate::language::model::compile::value::{hex_bytes, is_true, literal, name, short};
 use crate::language::model::compile::{condition, sequence, value};
@@ -59,7 +60,8 @@ fn run(scope: &mut Scope, written: &written::Action<'_>, user: User) -> Run {
         ActionOn::Parameter => on_param(scope, written, kind, user),
         ActionOn::Command => on_command(scope, written, kind, user),
         ActionOn::Response => on_response(scope, written, kind, user),
-        ActionOn::Group => group_op(kind).map(|op| Run::Group(targets(&mut scope.groups, written, user), op)),
+        ActionOn::Group => group_op(kind)
+            .map(|op| Run::Group(targets(&mut scope.groups, &mut scope.report, written, user), op)),
         ActionOn::Timer => on_timer(scope, written, kind, user),
         ActionOn::Pair => on_pair(scope, written, kind, user),
         ActionOn::Protocol => on_protocol(scope, written, kind, user),
@@ -125,13 +127,36 @@ fn targets_of(kind: ActionType) -> Option<&'static [ActionOn]> {
 }
 
 /// The items that `On@id` names; without it the one that the trigger fired for.
-fn targets<Ix: Copy>(index: &mut Index<Ix>, written: &written::Action<'_>, user: User) -> Targets<Ix> {
+fn targets<Ix: Copy>(
+    index: &mut Index<Ix>,
+    report: &mut Report,
+    written: &written::Action<'_>,
+    user: User,
+) -> Targets<Ix> {
     let Some(text) = &written.on_id else { return Targets::Fired };
-    let ids = text
-        .split(';')
-        .into_iter()
-        .filter_map(|part| Some(Spanned::new(part.value.parse().ok()?, part.span)));
+    let ids = text.split(';').into_iter().filter_map(|part| number(report, part, "an id", user));
     Targets::These(ids.filter_map(|id| index.resolve(id, user)).collect())
+}
+
+/// A part of an attribute as a number; reports one that is none.
+fn number<T: FromStr>(
+    report: &mut Report,
+    part: Spanned<&str>,
+    what: &str,
+    user: User,
+) -> Option<Spanned<T>> {
+    let number = part.value.parse().ok();
+    if number.is_none() {
+        report.push(
+            Diagnostic::new(
+                Code::BadValue,
+                part.span,
+                format!("expected {what} for {user}, found `{}`", short(part.value)),
+            )
+            .with_help("it counts as if it were not there"),
+        );
+    }
+    Some(Spanned::new(number?, part.span))
 }
 
 fn argument<'d, 'a>(written: &'d written::Action<'a>, name: &str) -> Option<&'d Text<'a>> {
@@ -146,7 +171,9 @@ fn param(
     purpose: Use,
     user: User,
 ) -> Option<ParamIx> {
-    let id: Id = argument(written, name)?.parse()?;
+    let text = argument(written, name)?;
+    let id: Id =
+        number(&mut scope.report, Spanned::new(&*text.value, text.span), "the id of a parameter", user)?;
     scope.param_for(id, user, purpose)
 }
 
@@ -226,7 +253,7 @@ fn on_param(scope: &mut Scope, written: &written::Action<'_>, kind: ActionType, 
         ActionType::SetInfo => ParamOp::SetInfo(set_info(scope, written, user)),
         _ => return None,
     };
-    let targets = targets(&mut scope.params, written, user);
+    let targets = targets(&mut scope.params, &mut scope.report, written, user);
     if let Targets::These(list) = &targets {
         scope.written.extend(list);
     }
@@ -366,7 +393,7 @@ fn on_command(scope: &mut Scope, written: &written::Action<'_>, kind: ActionType
         ActionType::Stuffing => CommandOp::Stuffing(stuffing(scope, written, user)?),
         _ => return None,
     };
-    Some(Run::Command(targets(&mut scope.commands, written, user), op))
+    Some(Run::Command(targets(&mut scope.commands, &mut scope.report, written, user), op))
 }
 
 fn on_response(
@@ -387,7 +414,7 @@ fn on_response(
         ActionType::ReadStuffing => ResponseOp::ReadStuffing(stuffing(scope, written, user)?),
         _ => return None,
     };
-    Some(Run::Response(targets(&mut scope.responses, written, user), op))
+    Some(Run::Response(targets(&mut scope.responses, &mut scope.report, written, user), op))
 }
 
 fn group_op(kind: ActionType) -> Option<GroupOp> {
@@ -411,7 +438,7 @@ fn on_timer(scope: &mut Scope, written: &written::Action<'_>, kind: ActionType, 
         ActionType::Reschedule => TimerOp::Reschedule,
         _ => return None,
     };
-    Some(Run::Timer(targets(&mut scope.timers, written, user), op))
+    Some(Run::Timer(targets(&mut scope.timers, &mut scope.report, written, user), op))
 }
 
 fn on_pair(scope: &mut Scope, written: &written::Action<'_>, kind: ActionType, user: User) -> Option<Run> {
@@ -427,7 +454,7 @@ fn on_pair(scope: &mut Scope, written: &written::Action<'_>, kind: ActionType, u
         }
         _ => return None,
     };
-    Some(Run::Pair(targets(&mut scope.pairs, written, user), op))
+    Some(Run::Pair(targets(&mut scope.pairs, &mut scope.report, written, user), op))
 }
 
 fn on_protocol(
@@ -437,10 +464,10 @@ fn on_protocol(
     user: User,
 ) -> Option<Run> {
     let connection = |scope: &mut Scope| -> Option<ConnectionIx> {
-        match argument(written, "nr").and_then(Text::parse::<i32>) {
-            Some(number) => scope.connection(number, user),
-            None => Some(ConnectionIx::FIRST),
-        }
+        let Some(text) = argument(written, "nr") else { return Some(ConnectionIx::FIRST) };
+        let part = Spanned::new(&*text.value, text.span);
+        let index = number(&mut scope.report, part, "the index of a connection", user)?;
+        scope.connection(index, user)
     };
     let op = match kind {
         ActionType::Open => ProtocolOp::Open(connection(scope)?),

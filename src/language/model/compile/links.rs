@@ -104,7 +104,8 @@ fn too_many(report: &mut Report, place: Span) {
 fn mixed(report: &mut Report, all: &Connections<'_>, first: &written::Connection<'_>) {
     let by_element = |connection: &&written::Connection<'_>| connection.by_element;
     let by_type = all.list.iter().find(|connection| !connection.by_element && connection.kind.is_some());
-    let other = all.kind.as_ref().map(|text| (text.span, "`Type`"));
+    let other = all.kind.as_ref().or(all.advanced.as_ref()).or(all.options.as_ref());
+    let other = other.map(|text| (text.span, "`Type`"));
     let port = all.main_port.iter().chain(&all.ports).next().map(|port| (port.span, "`PortSettings`"));
     let outside = other.or(port);
     let inside = by_type.map(|connection| (connection.span, "a `Connection` with `Type`"));
@@ -123,7 +124,7 @@ fn mixed(report: &mut Report, all: &Connections<'_>, first: &written::Connection
             format!("{what} and `Connections` both declare connections"),
         )
         .with_related(place, label)
-        .with_help("keep one of the two ways");
+        .with_help("keep one of the two ways; until then only `Connections` counts");
         if inside.is_some_and(|(inside, _)| inside == span) {
             diagnostic.message = format!("{what} stands beside one that names its kind by an element");
         }

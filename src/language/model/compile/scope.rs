@@ -35,8 +35,10 @@ pub(super) struct Index<Ix> {
     by_id: HashMap<i32, Ix>,
     // Invariant: sorted by id.
     items: Vec<(i32, Span)>,
-    // An item had no usable id: a reference may mean it, so nothing is said about dangling ones.
-    unsure: bool,
+    // The ids of items that could not be read, and how many have an id that could not be read either: a reference that leads
+    // nowhere may mean one of them, which has been reported.
+    lost: HashSet<i32>,
+    nameless: usize,
     dangling: BTreeMap<i32, Vec<(Span, String)>>,
 }
 
@@ -71,12 +73,15 @@ impl<Ix: Copy> Index<Ix> {
         });
         let mut by_id = HashMap::with_capacity(kept.len());
         by_id.extend(kept.iter().enumerate().filter_map(|(at, (id, _))| Some((*id, make(at)?))));
-        Self { what, by_id, items: kept, unsure: false, dangling: BTreeMap::new() }
+        Self { what, by_id, items: kept, lost: HashSet::new(), nameless: 0, dangling: BTreeMap::new() }
     }
 
-    /// Says that an item of the kind had no usable id.
-    pub(super) fn unsure(&mut self) {
-        self.unsure = true;
+    /// Says that an item of the kind could not be read; `id` is its id, if that could.
+    pub(super) fn lost(&mut self, id: Option<i32>) {
+        match id {
+            Some(id) => _ = self.lost.insert(id),
+            None => self.nameless += 1,
+        }
     }
 
     /// Leaves items that nobody wrote out of what messages offer as the nearest.
@@ -100,14 +105,19 @@ impl<Ix: Copy> Index<Ix> {
 
     /// Notes a reference that leads nowhere.
     pub(super) fn missing(&mut self, id: Id, user: User) {
-        if !self.unsure {
+        if !self.lost.contains(&id.value) {
             self.dangling.entry(id.value).or_default().push((id.span, user.to_string()));
         }
     }
 
     /// One report an id that is referred to and not there.
     pub(super) fn report_dangling(&mut self, report: &mut Report) {
-        for (id, mut uses) in std::mem::take(&mut self.dangling) {
+        let dangling = std::mem::take(&mut self.dangling);
+        // As many as there are items without an id: each of these may be the one that is meant.
+        if dangling.len() <= self.nameless {
+            return;
+        }
+        for (id, mut uses) in dangling {
             uses.sort();
             let Some((span, user)) = uses.first() else { continue };
             let what = self.what;

@@ -73,18 +73,20 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
     }
     let setting = |name: &str| written.settings.get(name);
     let login = setting("loginMethod").and_then(|text| LoginMethod::parse(&text.value));
-    let user_name = setting("userName").map(|text| either(scope, text, user));
-    let password = setting("password").map(|text| secret(scope, text, user));
+    let user_name = setting("userName").map(|text| either(scope, "userName", text, user));
+    let password = setting("password").map(|text| secret(scope, "password", text, user));
     let credentials = match (login, user_name) {
         (Some(LoginMethod::Credentials) | None, Some(user)) => {
             Some(Credentials { user, password: password.unwrap_or_else(|| Source::Literal(Arc::from(""))) })
         }
         (Some(LoginMethod::Certificate), _) | (_, None) => None,
     };
-    let proxy = setting("proxyServer").map(|text| either(scope, text, user)).map(|server| SessionProxy {
-        server,
-        user: setting("proxyUser").map(|text| either(scope, text, user)),
-        password: setting("proxyPassword").map(|text| secret(scope, text, user)),
+    let proxy = setting("proxyServer").map(|text| either(scope, "proxyServer", text, user)).map(|server| {
+        SessionProxy {
+            server,
+            user: setting("proxyUser").map(|text| either(scope, "proxyUser", text, user)),
+            password: setting("proxyPassword").map(|text| secret(scope, "proxyPassword", text, user)),
+        }
     });
     condition::compile(scope, written.condition.as_ref(), user);
     if purpose == Purpose::Handshake {
@@ -114,18 +116,31 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
 }
 
 /// A setting that holds the id of a parameter, or else is meant as it stands.
-fn either(scope: &mut Scope, text: &Text<'_>, user: User) -> Source {
-    let id = text.parse::<i32>().filter(|id| scope.params.get(id.value).is_some());
-    match id.and_then(|id| scope.param_for(id, user, Use::Source)) {
-        Some(param) => Source::Param(param),
-        None => Source::Literal(shared(text)),
+fn either(scope: &mut Scope, name: &str, text: &Text<'_>, user: User) -> Source {
+    match text.parse::<i32>() {
+        Some(id) if scope.params.get(id.value).is_some() => {
+            if let Some(param) = scope.param_for(id, user, Use::Source) {
+                return Source::Param(param);
+            }
+        }
+        // Digits are nearly always meant as an id. They may be a password, so they are not repeated.
+        Some(id) => scope.push(
+            Diagnostic::new(
+                Code::DanglingReference,
+                id.span,
+                format!("`{name}` of {user} looks like the id of a parameter that is not defined, so it is taken as the text itself"),
+            )
+            .with_help("correct the number, or define the parameter; if the digits are meant, put them into a parameter"),
+        ),
+        None => {}
     }
+    Source::Literal(shared(text))
 }
 
 /// The same of a password, which should not stand in the file.
-fn secret(scope: &mut Scope, text: &Text<'_>, user: User) -> Source {
-    let source = either(scope, text, user);
-    if matches!(source, Source::Literal(_)) {
+fn secret(scope: &mut Scope, name: &str, text: &Text<'_>, user: User) -> Source {
+    let source = either(scope, name, text, user);
+    if matches!(source, Source::Literal(_)) && text.parse::<i32>().is_none() {
         scope.push(
             Diagnostic::new(
                 Code::PlainSecret,

@@ -360,6 +360,14 @@ const fn section(element: &'static Element) -> Child {
     Child { element, count: Count::Section, required: false }
 }
 
+const fn needed_section(element: &'static Element) -> Child {
+    Child { element, count: Count::Section, required: true }
+}
+
+const fn needed_many(element: &'static Element) -> Child {
+    Child { element, count: Count::Many, required: true }
+}
+
 const fn many(element: &'static Element) -> Child {
     Child { element, count: Count::Many, required: false }
 }

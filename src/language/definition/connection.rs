@@ -180,6 +180,8 @@ pub struct Field<'a> {
     pub pid: Option<Id>,
     /// The literal text.
     pub text: Option<Text<'a>>,
+    /// Whether an attribute is misspelt, which `schema` reports: perhaps it was the value.
+    pub slip: bool,
     /// `@bs:secret`.
     pub secret: Option<Text<'a>>,
     /// `@bs:watch`.

@@ -303,6 +303,10 @@ fn response(element: Element<'_>, id: Id) -> Response<'_> {
         options: value(element, "options"),
         name: text(element, "Name"),
         content: content(element, "Param"),
+        slip: element.children().any(|child| {
+            child.namespace() == Namespace::Original
+                && !matches!(child.name(), "Name" | "Description" | "Content")
+        }),
         matches: matches(element),
         extracts: extracts(element),
     }

@@ -33,6 +33,8 @@ pub struct Response<'a> {
     pub name: Option<Text<'a>>,
     /// `Content/Param`.
     pub content: Vec<Id>,
+    /// Whether a child is misspelt, which `schema` reports: perhaps it was what makes the response one.
+    pub slip: bool,
     /// `bs:Match`.
     pub matches: Vec<Match<'a>>,
     /// `bs:Extract`.

@@ -23,7 +23,7 @@ pub(super) fn fault(kind: Kind, text: &str) -> Option<Fault> {
         Kind::Nothing | Kind::Text | Kind::Opaque => None,
         Kind::Flag => match value::flag(text) {
             Some(_) => None,
-            None => expected("`true` or `false`"),
+            None => meant(expected("`true` or `false`"), flag_meant(text)),
         },
         Kind::Integer { min, max } => match value::integer(text) {
             Some(number) if (min..=max).contains(&number) => None,
@@ -31,7 +31,9 @@ pub(super) fn fault(kind: Kind, text: &str) -> Option<Fault> {
         },
         Kind::Milliseconds { min, max } => match value::integer(text) {
             Some(number) if (min..=max).contains(&number) => None,
-            _ => expected(&format!("a number of milliseconds from {min} to {max}")),
+            _ => {
+                meant(expected(&format!("a number of milliseconds from {min} to {max}")), millis_meant(text))
+            }
         },
         Kind::Decimal => match value::decimal(text) {
             Some(_) => None,
@@ -68,6 +70,29 @@ fn enumeration_fault(table: &'static Enumeration, text: &str) -> Option<Fault> {
         None => format!("one of `{}`", names().collect::<Vec<_>>().join("`, `")),
     };
     Some(Fault { expected: with_article(table.what), part: 0..text.len(), help: Some(help) })
+}
+
+fn meant(fault: Option<Fault>, meant: Option<String>) -> Option<Fault> {
+    let help = meant.map(|meant| format!("write `{meant}`"));
+    fault.map(|fault| Fault { help, ..fault })
+}
+
+fn flag_meant(text: &str) -> Option<String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "yes" | "1" | "on" => Some("true".to_owned()),
+        "no" | "0" | "off" => Some("false".to_owned()),
+        _ => None,
+    }
+}
+
+/// A time with its unit, as milliseconds.
+fn millis_meant(text: &str) -> Option<String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, unit) = match lower.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (lower.strip_suffix('s')?, 1_000),
+    };
+    Some(number.trim().parse::<i64>().ok()?.checked_mul(unit)?.to_string())
 }
 
 /// Only a slip near a known option is one: there are more options than the table has.

@@ -107,8 +107,10 @@ fn write_child(out: &mut String, child: &Child, all: &[(String, &'static Element
     let times = match (child.count, child.required) {
         (Count::Once, true) => "once, required",
         (Count::Once, false) => "once",
-        (Count::Section, _) => "section",
-        (Count::Many, _) => "any",
+        (Count::Section, true) => "section, required",
+        (Count::Section, false) => "section",
+        (Count::Many, true) => "any, at least one",
+        (Count::Many, false) => "any",
     };
     let text = match element.kind {
         Kind::Nothing => String::new(),

@@ -44,6 +44,12 @@ pub fn validate(document: &Document, report: &mut Report) {
     walker.element(root, &PROTOCOL, false);
 }
 
+/// A sentence of the table as a part of another one.
+fn in_sentence(doc: &str) -> String {
+    let mut rest = doc.trim_end_matches('.').chars();
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
+}
+
 /// The number that an id with a letter in place of a digit was meant to be.
 fn id_meant(text: &str) -> Option<i32> {
     super::value::id(&text.replace(['O', 'o'], "0").replace(['l', 'I'], "1"))
@@ -105,8 +111,10 @@ impl<'d> Walker<'_, 'd> {
         }
         for (index, entry) in row.children.iter().enumerate() {
             if entry.required && !seen.has(index) {
-                let message = format!("`<{}>` has no `<{}>`", row.name, entry.element.name);
-                self.push(Diagnostic::new(Code::MissingPart, element.name_span(), message));
+                let name = entry.element.name;
+                let message = format!("`<{}>` has no `<{name}>`", row.name);
+                let help = format!("add `<{name}>`: {}", in_sentence(entry.element.doc));
+                self.push(Diagnostic::new(Code::MissingPart, element.name_span(), message).with_help(help));
             }
         }
     }
@@ -207,7 +215,7 @@ impl<'d> Walker<'_, 'd> {
             if is_communication_data(element) {
                 return;
             }
-            self.push(bad_value(&format!("`<{}>`", row.name), &value.value, value.span, &fault));
+            self.push(bad_value(&place_of(element, row), &value.value, value.span, &fault));
         } else if !counted {
             self.words(row.kind, &value.value, value.span);
         }
@@ -416,9 +424,16 @@ fn bad_value(what: &str, value: &str, span: Span, fault: &Fault) -> Diagnostic {
     let exact = Span::new(start, start + part.len());
     let span = if span.end as usize - span.start as usize == value.len() { exact } else { span };
     let problem = Diagnostic::new(Code::BadValue, span, message);
-    match &fault.help {
-        Some(help) => problem.with_help(help.clone()),
-        None => problem,
+    problem.with_help(
+        fault.help.clone().unwrap_or_else(|| "as long as it does not fit, it counts as not there".to_owned()),
+    )
+}
+
+/// `<DefaultValue>` and the like mean little without the element that they stand in.
+fn place_of(element: xml::Element<'_>, row: &Element) -> String {
+    match element.parent().filter(|_| matches!(row.name, "DefaultValue" | "Value" | "Low" | "High")) {
+        Some(parent) => format!("`<{}>` of `<{}>`", row.name, parent.full_name()),
+        None => format!("`<{}>`", row.name),
     }
 }
 

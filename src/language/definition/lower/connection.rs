@@ -7,7 +7,7 @@ use crate::language::definition::lower::{
     extracts, id, matches, number, number_in, our_value, settings, text, value,
 };
 use crate::language::definition::{Id, Text};
-use crate::language::xml::Element;
+use crate::language::xml::{Element, Namespace};
 
 pub(super) fn connections(root: Element<'_>) -> Connections<'_> {
     let kind = root.child("Type");
@@ -138,6 +138,9 @@ fn fields<'a>(element: Element<'a>, section: &'a str, name: &'a str) -> Vec<Fiel
             key: value(field, "key"),
             pid: number(field, "pid"),
             text: Text::of(field),
+            slip: field.attributes().any(|attribute| {
+                attribute.namespace() == Namespace::Original && !matches!(attribute.name(), "key" | "pid")
+            }),
             secret: our_value(field, "secret"),
             watch: our_value(field, "watch"),
         })

@@ -275,7 +275,9 @@ fn parse(
     while let Some(waiting) = waiting.pop() {
         match waiting {
             Waiting::Operator(operator) => join(&mut output, operator),
-            Waiting::Open(place) => return wrong(place, "a bracket is not closed", None),
+            Waiting::Open(place) => {
+                return wrong(place, "a bracket is not closed", Some("add `)` where it ends"));
+            }
         }
     }
     output.pop().map_or_else(|| wrong(0..end, "it is empty", None), Ok)

@@ -65,7 +65,11 @@ fn response(scope: &mut Scope, written: &written::Response<'_>) -> Response {
     let fields: Vec<ParamIx> = written.content.iter().filter_map(|id| field(scope, *id, user)).collect();
     let matches = matches(scope, &written.matches, user);
     let extracts = extracts(scope, &written.extracts, user);
-    if written.content.is_empty() && written.matches.is_empty() && written.extracts.is_empty() {
+    if !written.slip
+        && written.content.is_empty()
+        && written.matches.is_empty()
+        && written.extracts.is_empty()
+    {
         scope.push(
             Diagnostic::new(Code::EmptyResponse, written.span, format!("{user} takes every message and keeps nothing of it"))
                 .with_help("give it a `Content` with the parameters that the message is made of, or `bs:Match` and `bs:Extract`"),

@@ -289,6 +289,7 @@ fn source(scope: &mut Scope, field: &Field<'_>, user: User) -> Option<Source> {
     match (field.pid, &field.text) {
         (Some(id), _) => scope.param_for(id, user, Use::Source).map(Source::Param),
         (None, Some(text)) => Some(Source::Literal(shared(text))),
+        (None, None) if field.slip => None,
         (None, None) => {
             let key = field.key.as_ref().map(|key| short(&key.value)).unwrap_or_default();
             scope.push(

@@ -97,6 +97,7 @@ fn one(scope: &mut Scope, written: &Param<'_>, ix: ParamIx) -> Option<Table> {
             .is_some_and(|text| text.option(name).is_some())
     };
     let volatile = option("volatile");
+    doubled_columns(scope, written, user);
     let numbers: Vec<i32> = by_position.keys().copied().collect();
     if by_position.is_empty() {
         // A matrix of the original is a table by type only.
@@ -132,6 +133,25 @@ fn one(scope: &mut Scope, written: &Param<'_>, ix: ParamIx) -> Option<Table> {
         .collect();
     let key = if usize::from(key) < columns.len() { key } else { 0 };
     (!columns.is_empty()).then(|| Table { param: ix, key, columns, auto_add: option("autoAdd"), volatile })
+}
+
+/// Two columns at one place: the later one counts, and the other is not there at all.
+fn doubled_columns(scope: &mut Scope, written: &Param<'_>, user: User) {
+    let mut first: BTreeMap<i32, &ColumnOption<'_>> = BTreeMap::new();
+    for option in written.array.iter().flat_map(|array| &array.columns) {
+        let Some(idx) = option.idx else { continue };
+        if let Some(known) = first.insert(idx.value, option) {
+            scope.push(
+                Diagnostic::new(
+                    Code::BadTable,
+                    idx.span,
+                    format!("{user} has two columns with the `idx` {}", idx.value),
+                )
+                .with_related(known.span, "the other one, which does not count")
+                .with_help("give each column a place of its own, counted from 0"),
+            );
+        }
+    }
 }
 
 /// Says that a column is the key.

@@ -42,11 +42,10 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
         (Err(error), _) | (_, Err(error)) => {
             let range = whole_characters(&text.value, error.range().unwrap_or(0..text.value.len()));
             let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-            scope.say(
-                Code::BadTemplate,
-                text.part(range),
-                format!("the template of {user} cannot be read: {}", short(&why)),
-            );
+            let message = format!("the template of {user} cannot be read: {}", short(&why));
+            scope.push(Diagnostic::new(Code::BadTemplate, text.part(range), message).with_help(
+                "a value stands between `{{` and `}}`, such as `{{ Name }}` or `{{ param(12) }}`",
+            ));
             return None;
         }
     };
@@ -362,10 +361,12 @@ fn named(scope: &mut Scope, name: &str, place: &dyn Fn() -> Span, user: User) ->
     let searched = scope.searches_left.checked_sub(1);
     scope.searches_left = searched.unwrap_or(0);
     let known = searched.and_then(|_| did_you_mean(name, scope.names.keys().map(|name| &**name)));
-    if let Some(known) = known {
-        let fact = scope.names.get(known).and_then(|entry| entry.read).and_then(|ix| scope.fact(ix));
-        diagnostic.help = fact.map(|fact| format!("did you mean `{}`, parameter {}?", fact.name, fact.id));
-    }
+    let entry = known.and_then(|known| scope.names.get(known));
+    let fact = entry.and_then(|entry| entry.read).and_then(|ix| scope.fact(ix));
+    diagnostic = diagnostic.with_help(match fact {
+        Some(fact) => format!("did you mean `{}`, parameter {}?", fact.name, fact.id),
+        None => "it is the `Name` of a parameter; `param(12)` names one by its id".to_owned(),
+    });
     scope.push(diagnostic);
     None
 }

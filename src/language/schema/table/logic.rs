@@ -5,7 +5,8 @@ use crate::language::schema::enumerations::{
     ActionOn, ActionType, Encoding, GroupType, TriggerOn, TriggerTime, TriggerType,
 };
 use crate::language::schema::{
-    Attribute, Choice, Element, Item, Kind, attribute, choice, element, many, needed, once, section,
+    Attribute, Choice, Element, Item, Kind, attribute, choice, element, many, needed, needed_many,
+    needed_section, once, section,
 };
 
 const ONE_ID: &str = "The id by which the rest of the definition refers to it.";
@@ -116,7 +117,7 @@ static TRIGGER: Element = element("Trigger", Kind::Nothing, "Starts actions or o
         once(&TRIGGER_TIME),
         once(&TRIGGER_TYPE),
         once(&CONDITION),
-        section(&TRIGGER_CONTENT),
+        needed_section(&TRIGGER_CONTENT),
     ]);
 static TRIGGER_ON: Element = element("On", Kind::Enumeration(TriggerOn::TABLE), "What it watches.").attributes(&[attribute(
     "id",
@@ -134,7 +135,7 @@ static TRIGGER_TYPE: Element =
     element("Type", Kind::Enumeration(TriggerType::TABLE), "What the ids in `Content` are.")
         .default("action");
 static TRIGGER_CONTENT: Element =
-    element("Content", Kind::Nothing, "What it starts, in order.").children(&[many(&TRIGGER_TARGET)]);
+    element("Content", Kind::Nothing, "What it starts, in order.").children(&[needed_many(&TRIGGER_TARGET)]);
 static TRIGGER_TARGET: Element =
     element("Id", Kind::Integer { min: 0, max: 4_294_967_295 }, "An action or trigger, by its id.")
         .attributes(&[attribute(

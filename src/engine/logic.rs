@@ -183,6 +183,9 @@ pub struct Engine {
     counters: Counters,
     throttle: Throttle,
     spare: Vec<Event>,
+    // Invariant: one entry for each watched parameter, sorted by it.
+    /// What the links were told last of the parameters that they watch.
+    told: Box<[(ParamIx, Value)]>,
 }
 
 /// The longest message of a connection and how many groups may wait for its link.
@@ -191,6 +194,15 @@ fn limits(protocol: &Protocol, options: &Options, connection: ConnectionIx) -> (
     let given = options.connections.get(connection.index()).copied().unwrap_or_default();
     let longest = given.max_message_bytes.unwrap_or(defined.max_message_bytes);
     (longest, given.send_queue.unwrap_or(defined.send_queue))
+}
+
+/// The parameters that links watch, empty.
+fn watched(protocol: &Protocol) -> Box<[(ParamIx, Value)]> {
+    let params = (0..protocol.params.len()).filter_map(ParamIx::new);
+    params
+        .filter(|param| !protocol.param(*param).watched_by.is_empty())
+        .map(|param| (param, Value::Empty))
+        .collect()
 }
 
 impl Engine {
@@ -233,6 +245,7 @@ impl Engine {
             counters: Counters::default(),
             throttle: Throttle::default(),
             spare: Vec::new(),
+            told: watched(&protocol),
             protocol,
         }
     }
@@ -290,6 +303,8 @@ impl Engine {
         self.life = Life::Running;
         self.begin();
         self.first_values(first);
+        // The links ask for these themselves.
+        self.told.iter_mut().for_each(|(param, told)| *told = self.params.get(*param).clone());
         self.fire(Item::Protocol, Time::AfterStartup);
         self.run(ctx);
         for (timer, at) in timer::first_starts(&Arc::clone(&self.protocol), ctx) {

@@ -25,6 +25,7 @@ impl Engine {
         let protocol = Arc::clone(&self.protocol);
         while let Some(frame) = self.stack.pop() {
             let Some(left) = self.steps.checked_sub(1) else {
+                self.stack.push(frame);
                 self.cut_work(ctx);
                 return;
             };
@@ -216,18 +217,26 @@ impl Engine {
     /// Tells the links and the store.
     fn settle(&mut self, event: &Event, cause: Origin) {
         if event.place == Place::Param {
-            self.watched(event.param, &event.previous, cause);
+            self.watched(event.param, cause);
         }
         if let Some(save) = self.params.save(event) {
             self.effects.push(Effect::Save(save));
         }
     }
 
-    fn watched(&mut self, param: ParamIx, old: &crate::value::Value, cause: Origin) {
-        let described = self.protocol.param(param);
-        for connection in &described.watched_by {
-            let new = self.params.get(param).clone();
-            let old = old.clone();
+    /// Tells the links what a parameter of theirs is now, next to what they were told before: where events nest, the inner
+    /// one has told the last value already, and what its event itself replaced may never have been told.
+    fn watched(&mut self, param: ParamIx, cause: Origin) {
+        let Ok(at) = self.told.binary_search_by_key(&param, |(of, _)| *of) else { return };
+        let told = &mut self.told[at].1;
+        let new = self.params.get(param);
+        // Changed and changed back by the engine: nothing has happened for a link.
+        if told == new && !cause.always_an_event() {
+            return;
+        }
+        let old = std::mem::replace(told, new.clone());
+        for connection in &self.protocol.param(param).watched_by {
+            let (old, new) = (old.clone(), new.clone());
             self.effects.push(Effect::Watched { connection: *connection, param, old, new, origin: cause });
         }
     }
@@ -252,8 +261,7 @@ impl Engine {
             Outcome::Event(event) => self.raise_via(ctx, event, Via::Setter(cause)),
             // A person set the value again: no event, but that is how to force a link to open anew.
             Outcome::Quiet if cause.always_an_event() => {
-                let same = self.params.get(setter).clone();
-                self.watched(setter, &same, cause);
+                self.watched(setter, cause);
             }
             Outcome::Quiet => {}
             Outcome::Rejected(rejected) => self.report_dropped(ctx.now, setter, &rejected),
@@ -303,7 +311,32 @@ impl Engine {
     fn cut_work(&mut self, ctx: &Context) {
         self.counters.cuts += 1;
         let (path, limit) = (self.stack.whole_path(), self.max_steps);
-        self.stack.clear();
+        // The values are there all the same: links, the store and those who watch must not have others.
+        while let Some(frame) = self.stack.pop() {
+            match frame {
+                Frame::Change { event, via, phase } => {
+                    match phase {
+                        Phase::Triggers | Phase::AfterResponse | Phase::Settle => {
+                            self.settle(&event, cause(&event, via));
+                        }
+                        Phase::Feed => {}
+                    }
+                    self.feed(&event);
+                }
+                Frame::Events { rest } => rest.for_each(|event| {
+                    self.settle(&event, event.origin);
+                    self.feed(&event);
+                }),
+                Frame::Fire { .. }
+                | Frame::Steps { .. }
+                | Frame::Call { .. }
+                | Frame::Action { .. }
+                | Frame::Read { .. }
+                | Frame::Keep { .. }
+                | Frame::AtOnce { .. }
+                | Frame::Cycle { .. } => {}
+            }
+        }
         for clock in self.clocks.iter_mut().filter(|clock| clock.outstanding == 0) {
             Clock::cycle_ended(clock, ctx.now);
         }

@@ -175,12 +175,6 @@ impl Stack {
         })
     }
 
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.frames.clear();
-        self.levels = 0;
-    }
-
     /// Gives the memory of an empty stack back if it is much.
     pub(super) fn trim(&mut self) {
         if self.frames.is_empty() && self.frames.capacity() > 16 {

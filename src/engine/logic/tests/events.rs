@@ -55,6 +55,48 @@ fn a_change_event_has_its_order() {
     assert_eq!(rig.lines(), again);
 }
 
+/// A watched parameter "path" that was "/a", and a trigger on it that sets it to `back` as soon as it is "/b".
+fn set_by_its_own_trigger(back: &str) -> (Rig, ParamIx) {
+    let mut build = Build::new();
+    let connection = build.connection(|_| {});
+    let path = build.param("path", ParamKind::Read, ValueType::String, |param| {
+        param.default = Some("/a".into());
+        param.watched_by = vec![connection];
+    });
+    let copy = ParamOp::Copy(Some(Operand::Value(back.into())));
+    let set = build.action(Run::Param(Targets::These(vec![path]), copy), |_| {});
+    let is_b = condition(Expression::Binary(
+        Operator::Equal,
+        Box::new(Expression::Param(path)),
+        Box::new(Expression::Text("/b".into())),
+    ));
+    build.trigger(Some((Item::Param(path), Time::Change)), &[Step::Action(set)], |trigger| {
+        trigger.condition = Some(is_b);
+    });
+    (Rig::started(build), path)
+}
+
+#[test]
+fn a_link_is_told_the_last_of_nested_values_next_to_the_one_that_it_had() {
+    let cases: [(&str, Origin, &[&str]); 4] = [
+        // Changed and changed back by the engine: nothing has happened.
+        ("/a", Origin::Engine, &[]),
+        ("/c", Origin::Engine, &["watched 0 path /a>/c Engine"]),
+        // A person moves the link all the same.
+        ("/a", Origin::User, &["watched 0 path /a>/a User"]),
+        ("/c", Origin::Api, &["watched 0 path /a>/c Engine", "watched 0 path /c>/c Api"]),
+    ];
+    for (back, origin, told) in cases {
+        let (mut rig, path) = set_by_its_own_trigger(back);
+        rig.engine.set(&mut rig.ctx, path, None, "/b".into(), origin).expect("fits");
+        assert_eq!(rig.value(path), back);
+        let lines = rig.lines();
+        let watched: Vec<&str> =
+            lines.iter().map(String::as_str).filter(|line| line.starts_with("watched")).collect();
+        assert_eq!(watched, told, "{back} {origin:?}");
+    }
+}
+
 #[test]
 fn equal_values_are_events_by_who_sets_them_and_on_write_parameters() {
     let cases = [
@@ -192,10 +234,21 @@ fn a_chain_that_branches_at_every_level_ends() {
         let steps = if steps.is_empty() { vec![traced.step("x")] } else { steps };
         below = Some(traced.build.trigger(None, &steps, |_| {}));
     }
-    let button = traced.button_for(&[Step::Trigger(below.expect("there are triggers"))]);
+    let connection = ConnectionIx::new(0).expect("small");
+    let path = traced.build.param("path", ParamKind::Read, ValueType::String, |param| {
+        param.save = true;
+        param.watched_by = vec![connection];
+    });
+    let steps = [Step::Trigger(below.expect("there are triggers"))];
+    traced.build.trigger(Some((Item::Param(path), Time::Change)), &steps, |_| {});
     let mut rig = Rig::started(traced.build);
-    rig.set(button, "x");
-    assert!(rig.reports().iter().any(|report| report.code == Code::WorkCut));
+    rig.set(path, "/a");
+    let lines = rig.lines();
+    assert!(lines.iter().any(|line| line.contains("and the rest was cut")), "{lines:?}");
+    // The value that began it stays, so everybody has to have it.
+    for told in ["watched 0 path >/a User", "save path=/a", "change path=/a"] {
+        assert_eq!(lines.iter().filter(|line| *line == told).count(), 1, "{told} {lines:?}");
+    }
     // Nothing is left over for the next input.
     let trace_before = rig.engine.counters().cuts;
     rig.pass(1_000);

@@ -48,7 +48,7 @@ pub struct Cell {
 /// One change of what is saved.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Saves a value with its type; an empty one deletes what was saved.
+    /// Saves a value with its type: of a parameter also an empty one; an empty cell is deleted.
     Set {
         /// Of what.
         cell: Cell,

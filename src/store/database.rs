@@ -30,7 +30,8 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Each step takes the schema from its index to the next version; never change one that was released.
 ///
 /// `ANY` in a strict table keeps a number a number, a text a text and bytes bytes.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value ANY) STRICT, WITHOUT ROWID;
     CREATE TABLE saved_param (
         element TEXT NOT NULL, param INTEGER NOT NULL, value ANY NOT NULL,
@@ -44,7 +45,17 @@ const MIGRATIONS: &[&str] = &["
         element TEXT NOT NULL, param INTEGER NOT NULL, hash BLOB NOT NULL,
         PRIMARY KEY (element, param)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE saved_param_2 (
+        element TEXT NOT NULL, param INTEGER NOT NULL, value ANY, -- NULL: saved as empty.
+        PRIMARY KEY (element, param)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO saved_param_2 SELECT element, param, value FROM saved_param;
+    DROP TABLE saved_param;
+    ALTER TABLE saved_param_2 RENAME TO saved_param;
+",
+];
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -334,13 +345,11 @@ fn save(
 ) -> rusqlite::Result<()> {
     let run = |sql: &str, params: &[&dyn ToSql]| transaction.prepare_cached(sql)?.execute(params).map(drop);
     match write {
-        Write::Set { cell: Cell { param, row: None }, value: Value::Empty } => {
-            run("DELETE FROM saved_param WHERE element = ?1 AND param = ?2", params![element, param])
-        }
         Write::Set { cell: Cell { param, row: Some(row) }, value: Value::Empty } => run(
             "DELETE FROM saved_cell WHERE element = ?1 AND param = ?2 AND row = ?3",
             params![element, param, row.as_ref()],
         ),
+        // An empty one too: where nothing is stored, a setting that was applied before would come back.
         Write::Set { cell: Cell { param, row: None }, value } => run(
             "INSERT INTO saved_param (element, param, value) VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET value = excluded.value",

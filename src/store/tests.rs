@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use crate::store::database::Database;
 use crate::store::keeper::PACE;
 use crate::store::{
     Applied, BOUNDS, Bounds, Cell, Health, Store, StoreError, StoreStatus, Write, acknowledged,
@@ -72,6 +73,8 @@ async fn values_come_back_with_their_types_after_a_restart() {
         (1, None, Value::number(12.0)),
         (2, None, "12".into()),
         (3, None, Value::Bytes(Bytes::from_static(&[0, 255]))),
+        // Emptied by somebody, which is not the same as never saved.
+        (4, None, Value::Empty),
         (5, None, "".into()),
         (1001, Some(String::new()), "the empty key is a key".into()),
         (1001, Some("a".into()), Value::number(0.1)),
@@ -374,6 +377,54 @@ async fn a_file_of_a_newer_version_or_of_another_program_is_left_alone() {
         stop(tasks).await;
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
+}
+
+/// The tables of the first version, as files in the field have them, and some values.
+const FIRST_VERSION: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value ANY) STRICT, WITHOUT ROWID;
+    CREATE TABLE saved_param (
+        element TEXT NOT NULL, param INTEGER NOT NULL, value ANY NOT NULL,
+        PRIMARY KEY (element, param)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE saved_cell (
+        element TEXT NOT NULL, param INTEGER NOT NULL, row TEXT NOT NULL, value ANY NOT NULL,
+        PRIMARY KEY (element, param, row)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE applied_setting (
+        element TEXT NOT NULL, param INTEGER NOT NULL, hash BLOB NOT NULL,
+        PRIMARY KEY (element, param)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO meta VALUES ('key', x'00112233');
+    INSERT INTO saved_param VALUES ('one', 1, 12.0), ('one', 2, '12'), ('two', 1, x'00ff');
+    INSERT INTO saved_cell VALUES ('one', 1001, 'a', 'cell');
+    PRAGMA application_id = 1651730540; PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn a_file_of_the_first_version_keeps_its_values_and_learns_to_save_an_empty_one() {
+    let one = [
+        (1, None, Value::number(12.0)),
+        (2, None, "12".into()),
+        (1001, Some("a".to_owned()), Value::from("cell")),
+    ];
+    let two = [(1, None, Value::Bytes(Bytes::from_static(&[0, 255])))];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("backshell.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(FIRST_VERSION).unwrap();
+    // As long as it cannot be migrated, it is read as it is.
+    let elements = [element("one"), element("two")];
+    let read = Database::read_only(folder.path(), &elements).unwrap();
+    assert_eq!(read.iter().map(|loaded| loaded.values.len()).collect::<Vec<_>>(), [3, 1]);
+    let (tasks, store) = start(folder.path());
+    assert_eq!(values(&store, "one").await, one);
+    assert_eq!(values(&store, "two").await, two);
+    save(&store, "one", vec![Write::param(2, Value::Empty)]).await.unwrap();
+    stop(tasks).await;
+    let (tasks, store) = start(folder.path());
+    let [first, _, cell] = one;
+    assert_eq!(values(&store, "one").await, [first, (2, None, Value::Empty), cell]);
+    assert_eq!(values(&store, "two").await, two);
+    stop(tasks).await;
 }
 
 #[tokio::test]

@@ -174,6 +174,28 @@ async fn a_saved_path_and_a_saved_address_establish_the_link_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_saved_parameter_that_was_emptied_stays_empty_though_its_setting_has_a_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (setting, starts_with, then) in [
+        ("set", "set", Value::Empty),
+        // The same setting: the emptied one stands, at every further start.
+        ("set", "", Value::Empty),
+        ("set", "", "by hand".into()),
+        ("set", "by hand", Value::Empty),
+        // Another setting wins.
+        ("another", "another", Value::Empty),
+    ] {
+        let (mut below, store) = store(folder.path());
+        let mut rig = Rig::start(Given { store: Some(store), params: &[(13, setting)], ..Given::default() });
+        assert_eq!(rig.text(13).await, starts_with);
+        assert_eq!(rig.try_set(13, then).await, Ok(SetDone { not_saved: None }));
+        rig.stop.cancel();
+        rig.ended().await;
+        assert_eq!(below.stop(Duration::from_secs(20)).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_is_down_is_named_in_the_answer_and_never_stops_the_link() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a file where the folder should be");

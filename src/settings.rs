@@ -88,6 +88,41 @@ pub struct Settings {
     pub api: Api,
     /// The elements, in the order of the file; names are unique.
     pub elements: Vec<Element>,
+    /// Where the lines of the file begin, for what turns out to be wrong later.
+    pub lines: Lines,
+}
+
+/// Where the lines of a file begin, without its text; equal to any other, as places are.
+#[derive(Clone)]
+pub struct Lines {
+    file: Arc<str>,
+    // Invariant: sorted, each the offset after a line feed.
+    starts: Arc<[u32]>,
+}
+
+impl Lines {
+    fn of(source: &Source) -> Self {
+        let feeds = source.text().bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n');
+        Self { file: source.name().clone(), starts: feeds.map(|(_, after)| after).collect() }
+    }
+
+    /// The place of a span as messages name it: `backshell.toml:12`.
+    pub fn place(&self, span: Span) -> String {
+        let line = 1 + self.starts.partition_point(|start| *start <= span.start);
+        format!("{}:{line}", self.file)
+    }
+}
+
+impl PartialEq for Lines {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lines({})", self.file)
+    }
 }
 
 /// How log lines look.
@@ -239,7 +274,7 @@ pub struct Limits {
 pub fn parse(source: &Source, folder: &Path) -> (Option<Settings>, Report) {
     let (mut fields, report) = read::read(source, folder);
     let malformed = report.has_errors();
-    let mut builder = Builder { folder, report };
+    let mut builder = Builder { folder, report, lines: Lines::of(source) };
     let settings = builder.settings(&mut fields, malformed);
     let mut report = builder.report;
     report.finish();
@@ -250,6 +285,7 @@ pub fn parse(source: &Source, folder: &Path) -> (Option<Settings>, Report) {
 struct Builder<'a> {
     folder: &'a Path,
     report: Report,
+    lines: Lines,
 }
 
 /// Takes a typed value out of the fields of one table.
@@ -304,6 +340,7 @@ impl Builder<'_> {
             },
             api: Api { listen: or_fallback!(self, api, "api.listen", "listen", Address)? },
             elements,
+            lines: self.lines.clone(),
         })
     }
 

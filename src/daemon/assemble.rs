@@ -7,10 +7,12 @@ use std::time::Duration;
 use ring::digest;
 
 use crate::element::spec::{ConnectionSpec, ParamSpec, Spec};
+use crate::engine::param::startup;
 use crate::language::model::Protocol;
 use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits, Reconnect, Tls};
 use crate::language::model::id::{PairId, ParamId, ParamIx};
 use crate::language::schema::did_you_mean;
+use crate::language::source::{Span, Spanned};
 use crate::settings::{self, Given, ParamKey, Reference, Settings};
 use crate::value::{Secret, Value};
 
@@ -96,7 +98,8 @@ fn read_secret(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 ///
-/// Everything that does not fit, a line each: a parameter or a connection that is not there, a secret that cannot be read.
+/// Everything that does not fit, with its place: a parameter or a connection that is not there, a secret that cannot be read,
+/// a value that its parameter does not take.
 pub fn assemble(
     element: &settings::Element,
     settings: &Settings,
@@ -105,10 +108,12 @@ pub fn assemble(
 ) -> Result<Spec, Vec<String>> {
     let mut problems = Vec::new();
     let folder = element.protocol.value.parent().unwrap_or(Path::new("."));
-    for index in element.connections.keys() {
+    let at = |span| settings.lines.place(span);
+    for (index, given) in &element.connections {
         if protocol.connections.get(*index as usize).is_none() {
             problems.push(format!(
-                "`connection.{index}` is set, and the definition has connections 0 to {}",
+                "{}: `connection.{index}` is set, and the definition has connections 0 to {}",
+                at(given.index.span),
                 protocol.connections.len().saturating_sub(1)
             ));
         }
@@ -117,21 +122,26 @@ pub fn assemble(
         .zip(&protocol.connections)
         .map(|(index, defined)| {
             let given = element.connections.get(&index).map(Box::as_ref);
-            connection(protocol, defined, given, folder, resolve, &mut problems)
+            connection(protocol, defined, given, folder, resolve, &at, &mut problems)
         })
         .collect();
     let mut params: Vec<ParamSpec> = Vec::new();
     for (key, given) in &element.params {
-        let Some(param) = find(protocol, &key.value, &mut problems) else { continue };
-        match resolved(&given.value, resolve) {
-            Ok((value, external)) => params.push(ParamSpec { param, value: Secret::new(value), external }),
-            Err(problem) => problems.push(problem),
+        let spec = find(protocol, &key.value)
+            .map_err(|problem| (key.span, problem))
+            .and_then(|param| setting(protocol, param, given, resolve));
+        match spec {
+            Ok(spec) => params.push(spec),
+            Err((span, problem)) => problems.push(format!("{}: {problem}", at(span))),
         }
     }
     params.sort_by_key(|setting| setting.param);
     if let Some(twice) = params.windows(2).find(|pair| pair[0].param == pair[1].param) {
-        problems
-            .push(format!("parameter {} is set twice, by id and by name", protocol.param(twice[0].param).id));
+        problems.push(format!(
+            "{}: parameter {} is set twice, by id and by name",
+            at(element.name.span),
+            protocol.param(twice[0].param).id
+        ));
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -147,7 +157,7 @@ pub fn assemble(
 }
 
 /// The parameter that a key of `[element.params]` means: a value to start with belongs to what is read.
-fn find(protocol: &Protocol, key: &ParamKey, problems: &mut Vec<String>) -> Option<ParamIx> {
+fn find(protocol: &Protocol, key: &ParamKey) -> Result<ParamIx, String> {
     let found = match key {
         ParamKey::Id(id) => i32::try_from(*id).ok().and_then(|id| protocol.param_by_id(ParamId(id))),
         ParamKey::Name(name) => {
@@ -155,27 +165,39 @@ fn find(protocol: &Protocol, key: &ParamKey, problems: &mut Vec<String>) -> Opti
             entry.read.or(entry.write)
         }
     };
-    let Some(param) = found else {
-        problems.push(match key {
-            ParamKey::Id(id) => format!("the definition has no parameter {id}"),
-            ParamKey::Name(name) => {
-                let names = protocol.params.iter().map(|param| param.name.as_ref());
-                let near = did_you_mean(name, names);
-                let hint = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-                format!("the definition has no parameter `{name}`{hint}")
-            }
-        });
-        return None;
-    };
+    let param = found.ok_or_else(|| match key {
+        ParamKey::Id(id) => format!("the definition has no parameter {id}"),
+        ParamKey::Name(name) => {
+            let names = protocol.params.iter().map(|param| param.name.as_ref());
+            let near = did_you_mean(name, names);
+            let hint = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+            format!("the definition has no parameter `{name}`{hint}")
+        }
+    })?;
     let described = protocol.param(param);
     if !described.is_settable() || described.table.is_some() || described.column.is_some() {
-        problems.push(format!(
+        return Err(format!(
             "parameter {} is fixed, a table or a column, and cannot be set here",
             described.id
         ));
-        return None;
     }
-    Some(param)
+    Ok(param)
+}
+
+/// The value of a parameter, which has to be one that the parameter takes at the start; the message does not contain it.
+fn setting(
+    protocol: &Protocol,
+    param: ParamIx,
+    given: &Spanned<Given>,
+    resolve: &dyn Resolve,
+) -> Result<ParamSpec, (Span, String)> {
+    let (value, external) = resolved(&given.value, resolve).map_err(|problem| (given.span, problem))?;
+    startup::check(protocol, param, &value).map_err(|rejected| {
+        let described = protocol.param(param);
+        let (id, name) = (described.id, &described.name);
+        (given.span, format!("the value of parameter {id} (`{name}`) does not fit it: {rejected}"))
+    })?;
+    Ok(ParamSpec { param, value: Secret::new(value), external })
 }
 
 fn resolved(given: &Given, resolve: &dyn Resolve) -> Result<(Value, bool), String> {
@@ -191,20 +213,21 @@ fn connection(
     given: Option<&settings::Connection>,
     folder: &Path,
     resolve: &dyn Resolve,
+    at: &dyn Fn(Span) -> String,
     problems: &mut Vec<String>,
 ) -> ConnectionSpec {
     let defaults = &defined.defaults;
     let fallback = settings::Connection::default();
     let given = given.unwrap_or(&fallback);
-    let mut text = |given: &Given| match resolved(given, resolve) {
+    let mut text = |given: &Spanned<Given>| match resolved(&given.value, resolve) {
         Ok((value, _)) => Some(value.to_text()),
         Err(problem) => {
-            problems.push(problem);
+            problems.push(format!("{}: {problem}", at(given.span)));
             None
         }
     };
-    let host = given.host.as_ref().and_then(|host| text(&host.value)).or_else(|| defaults.host.clone());
-    let proxy = given.proxy.as_ref().and_then(|proxy| text(&proxy.value)).or_else(|| defined.proxy.clone());
+    let host = given.host.as_ref().and_then(&mut text).or_else(|| defaults.host.clone());
+    let proxy = given.proxy.as_ref().and_then(&mut text).or_else(|| defined.proxy.clone());
     let bypasses = |address: &Arc<str>| address.trim().eq_ignore_ascii_case("bypassProxy");
     let bound = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
     ConnectionSpec {
@@ -217,7 +240,7 @@ fn connection(
         proxy: proxy.filter(|proxy| !proxy.trim().is_empty()).map(Secret::new),
         element_timeout: given.element_timeout.unwrap_or(defaults.element_timeout),
         reconnect: reconnect(&defined.reconnect, &given.reconnect),
-        keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, problems),
+        keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, at, problems),
         tls: tls(&defined.tls, &given.tls, folder),
         limits: Limits {
             max_message_bytes: given.limits.max_message_bytes.map_or(defined.limits.max_message_bytes, bound),
@@ -246,16 +269,18 @@ fn keep_alive(
     protocol: &Protocol,
     defined: &KeepAlive,
     given: &settings::KeepAlive,
+    at: &dyn Fn(Span) -> String,
     problems: &mut Vec<String>,
 ) -> KeepAlive {
-    let heartbeat = match given.heartbeat.as_ref().map(|pair| pair.value) {
+    let heartbeat = match given.heartbeat.as_ref().map(|pair| (pair.value, pair.span)) {
         None => defined.heartbeat,
-        Some(0) => None,
-        Some(id) => {
+        Some((0, _)) => None,
+        Some((id, span)) => {
             let pair = i32::try_from(id).ok().and_then(|id| protocol.pair_by_id(PairId(id)));
             if pair.is_none() {
                 problems.push(format!(
-                    "`keep_alive.heartbeat` names pair {id}, which the definition does not have"
+                    "{}: `keep_alive.heartbeat` names pair {id}, which the definition does not have",
+                    at(span)
                 ));
             }
             pair
@@ -271,7 +296,7 @@ fn keep_alive(
 
 /// File names of the definition are relative to it; those of the settings are joined to the settings' folder already.
 fn tls(defined: &Tls, given: &settings::Tls, folder: &Path) -> Tls {
-    let file = |given: &Option<crate::language::source::Spanned<PathBuf>>, defined: &Option<Arc<str>>| {
+    let file = |given: &Option<Spanned<PathBuf>>, defined: &Option<Arc<str>>| {
         let path = match (given, defined) {
             (Some(given), _) => Some(given.value.clone()),
             (None, Some(defined)) => Some(folder.join(defined.as_ref())),

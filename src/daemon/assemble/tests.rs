@@ -128,23 +128,40 @@ fn what_does_not_fit_is_named() {
     for (settings, expected) in [
         (
             "[element.connection.1]\nport = 1",
-            "`connection.1` is set, and the definition has connections 0 to 0",
+            "backshell.toml:4: `connection.1` is set, and the definition has connections 0 to 0",
         ),
         (
             "[element.connection.0]\nkeep_alive = { heartbeat = 99 }",
-            "names pair 99, which the definition does not have",
+            "backshell.toml:5: `keep_alive.heartbeat` names pair 99, which the definition does not have",
         ),
-        ("[element.connection.0]\nhost = { env = \"NONE\" }", "it is not there"),
-        ("[element.params]\nToken = { env = \"NONE\" }", "it is not there"),
-        ("[element.params]\nPaht = 1", "no parameter `Paht`; did you mean `Path`?"),
+        ("[element.connection.0]\nhost = { env = \"NONE\" }", "backshell.toml:5: it is not there"),
+        ("[element.params]\nToken = { env = \"NONE\" }", "backshell.toml:5: it is not there"),
+        (
+            "[element.params]\nPaht = 1",
+            "backshell.toml:5: the definition has no parameter `Paht`; did you mean `Path`?",
+        ),
         ("[element.params]\n77 = 1", "no parameter 77"),
-        ("[element.params]\nPath = 1\n2 = 1", "parameter 2 is set twice, by id and by name"),
+        (
+            "[element.params]\nPath = 1\n2 = 1",
+            "backshell.toml:2: parameter 2 is set twice, by id and by name",
+        ),
         ("[element.params]\nSources = 1", "cannot be set here"),
+        (
+            "[element.params]\nToken = \"t\"\nState = \"abc\"",
+            "backshell.toml:6: the value of parameter 1 (`State`) does not fit it: not a number",
+        ),
+        (
+            "[element.params]\n1 = { env = \"PROXY\" }",
+            "backshell.toml:5: the value of parameter 1 (`State`) does",
+        ),
     ] {
         let problems = element(settings).err().unwrap_or_else(|| panic!("{settings} fits"));
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].contains(expected), "{problems:?}");
+        assert!(!problems[0].contains("secret") && !problems[0].contains("abc"), "{problems:?}");
     }
+    // A number is a text too, and the text of a number is one.
+    element("[element.params]\nPath = 12\nState = \"12\"").unwrap();
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::engine::param::{Origin, Rejected, fit};
+use crate::language::model::Protocol;
+use crate::language::model::id::ParamIx;
 use crate::language::model::param::ParamKind;
 use crate::value::Value;
 
@@ -119,6 +122,16 @@ impl Facts {
             | ParamKind::Other => None,
         }
     }
+}
+
+/// Whether a standalone parameter takes a value at the start, where neither `Sequence` nor `Range` is looked at.
+///
+/// # Errors
+///
+/// Why it does not; the text never contains the value.
+pub fn check(protocol: &Protocol, param: ParamIx, value: &Value) -> Result<(), Rejected> {
+    let described = protocol.param(param);
+    fit::fit(described, &described.sequence, value.clone(), Origin::Startup, &|_| None).map(drop)
 }
 
 /// Chooses by the rule of `LANGUAGE.md` 6, "Which value wins".

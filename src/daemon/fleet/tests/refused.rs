@@ -248,3 +248,35 @@ async fn what_the_system_refuses_is_tried_again_with_back_off() {
     running.until("the new definition", is_new).await;
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_its_parameter_does_not_take_is_refused_with_its_place() {
+    let definition = DEFINITION.replacen(
+        "<Params>",
+        "<Params><Param id=\"7001\"><Name>Level</Name><Type>read</Type><Interprete><RawType>numeric text</RawType>\
+         <LengthType>next param</LengthType><Type>double</Type></Interprete></Param>",
+        1,
+    );
+    let stage = Stage::new();
+    stage.write("p.xml", &definition);
+    let level = |value: &str| format!("[element.params]\nLevel = {value}");
+    stage.settings(&[("a", "p.xml", &level("1")), ("b", "p.xml", &level("\"loud\""))]);
+    let running = Running::of(stage.fleet(None).await);
+    let is_invalid = |running: &Running| matches!(running.state("b"), ElementState::Invalid(_));
+    assert!(running.state("a") == ElementState::Running && is_invalid(&running));
+    let reason = running.reason("b");
+    assert!(
+        reason.contains("backshell.toml:10: the value of parameter 7001 (`Level`) does not fit"),
+        "{reason}"
+    );
+    let one = running.handle("a");
+    // Settings that would take a running element away change nothing.
+    stage.settings(&[("a", "p.xml", &level("\"low\"")), ("b", "p.xml", &level("2"))]);
+    running.reload().await;
+    assert!(lives(&one).await && is_invalid(&running));
+    stage.settings(&[("a", "p.xml", &level("1")), ("b", "p.xml", &level("2"))]);
+    running.reload().await;
+    assert!(lives(&one).await);
+    assert_eq!(running.state("b"), ElementState::Running);
+    running.stop().await;
+}

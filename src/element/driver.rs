@@ -14,6 +14,7 @@
 mod dial;
 mod effects;
 mod links;
+mod saved;
 mod serve;
 mod show;
 mod slot;
@@ -40,7 +41,7 @@ use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::{self, Input};
 use crate::engine::logic::{Engine, effect};
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
-use crate::store::{Ack, Store};
+use crate::store::{Ack, Loaded, Store};
 use crate::tasks::Tasks;
 use crate::transport::dial::Environment;
 use crate::value::{Context, Value};
@@ -92,6 +93,13 @@ fn number(id: ParamId) -> u32 {
     id.0.cast_unsigned()
 }
 
+async fn read(reading: &mut Option<futures_util::future::BoxFuture<'static, Loaded>>) -> Option<Loaded> {
+    match reading {
+        Some(reading) => Some(reading.await),
+        None => None,
+    }
+}
+
 type Waiting = FuturesUnordered<futures_util::future::BoxFuture<'static, Came>>;
 
 struct Driver {
@@ -109,6 +117,8 @@ struct Driver {
     first: usize,
     requests: mpsc::Receiver<Request>,
     waiting: Waiting,
+    /// What was saved, as long as it could not be read.
+    reading: Option<futures_util::future::BoxFuture<'static, Loaded>>,
     /// Who caused what is being performed: the API during a set, else the definition itself.
     by: LinkOrigin,
     /// The saves of the set that is being performed.
@@ -143,6 +153,7 @@ enum Turn {
     Request(Request),
     Link(usize, Happened),
     Came(Came),
+    Loaded(Loaded),
     TaskEnded,
 }
 
@@ -158,13 +169,14 @@ impl Driver {
                 sleep.as_mut().reset(at.into());
             }
             let turn = {
-                let Self { slots, first, requests, waiting, tasks, stopping, .. } = &mut *self;
+                let Self { slots, first, requests, waiting, reading, tasks, stopping, .. } = &mut *self;
                 tokio::select! {
                     biased;
                     () = stop.cancelled(), if stopping.is_none() => Turn::Stop, // Cancel-safe: no state.
                     () = sleep.as_mut(), if wake_at.is_some() => Turn::Tick,         // Cancel-safe: reset each turn.
                     Some(request) = requests.recv() => Turn::Request(request),       // Cancel-safe per docs on `recv()`.
                     Some(came) = waiting.next() => Turn::Came(came),                 // Cancel-safe: `next` on a `Stream`.
+                    Some(loaded) = read(reading), if reading.is_some() => Turn::Loaded(loaded), // Cancel-safe: kept until it has come.
                     (at, happened) = poll_fn(|cx| slot::poll(slots, first, cx)) => Turn::Link(at, happened), // Cancel-safe: see `slot::poll`.
                     Some(_) = tasks.join_next() => Turn::TaskEnded,                  // Cancel-safe per docs on `join_next()`.
                 }
@@ -198,6 +210,7 @@ impl Driver {
             Turn::Link(index, happened) => self.link_happened(index, happened),
             Turn::Came(Came::Saved(saved)) => saved.answer(),
             Turn::Came(Came::File { into, content }) => self.file_came(into, content),
+            Turn::Loaded(loaded) => self.saved_came(loaded),
             // A dial that failed to report or a link that panicked is seen at its channel; here it is only joined.
             Turn::TaskEnded => {}
         }

@@ -20,6 +20,7 @@
 mod action;
 
 pub mod effect;
+mod first;
 mod group;
 pub mod link;
 mod lock;
@@ -37,22 +38,20 @@ mod state;
 mod tests;
 mod timer;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::codec::layout::Layouts;
 use crate::engine::codec::message::Message;
-use crate::engine::codec::{self, Set, bits, response};
+use crate::engine::codec::{self, Set, response};
 use crate::engine::logic::effect::{Counters, Effect, Throttle};
 use crate::engine::logic::link::Link;
 use crate::engine::logic::lock::Lock;
 use crate::engine::logic::receive::Heard;
-use crate::engine::logic::report::dropped;
 use crate::engine::logic::stack::Stack;
 use crate::engine::logic::state::{Chain, Follow, Hold, ItemNext, Lane, Made, PairSettings};
 use crate::engine::logic::timer::Clock;
-use crate::engine::param::change::{Event, Save};
+use crate::engine::param::change::Event;
 use crate::engine::param::startup::{self, Setting, Stored};
 use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
 use crate::engine::session::Overrides;
@@ -94,6 +93,8 @@ pub struct First {
     pub settings: Vec<(ParamIx, Setting)>,
     /// What the store has of tables: the saved cells of each row.
     pub rows: Vec<(TableIx, Vec<Cells>)>,
+    /// The store could not be read: what it has comes later, by [`Engine::restore`].
+    pub unread: bool,
     /// What the element knows of itself.
     pub facts: startup::Facts,
 }
@@ -441,71 +442,5 @@ impl Engine {
         let queues = queues.max(self.rest);
         let clocks = self.clocks.iter().filter_map(Clock::wake_at);
         clocks.chain(queues).chain(self.timeout_wake()).min()
-    }
-
-    fn first_values(&mut self, first: First) {
-        let protocol = Arc::clone(&self.protocol);
-        let mut stored: HashMap<ParamIx, Stored> = first.stored.into_iter().collect();
-        let settings: HashMap<ParamIx, Setting> = first.settings.into_iter().collect();
-        let params: Vec<ParamIx> = self.params.standalone().collect();
-        for param in params {
-            let described = protocol.param(param);
-            if let Some(fact) = first.facts.of(described.kind) {
-                let _quiet_at_the_start = self.params.set(param, fact, Origin::Startup);
-                continue;
-            }
-            let stored = stored.remove(&param).unwrap_or_default();
-            let start =
-                startup::choose(described.save, settings.get(&param), &stored, described.default.as_ref());
-            if start.external {
-                self.params.mark_external(param);
-            }
-            if let Some(value) = start.value
-                && let Outcome::Rejected(rejected) = self.params.set(param, value, Origin::Startup)
-            {
-                self.effects.push(Effect::Report(dropped(&protocol, param, &rejected)));
-                // Rather what was saved, or the default, than nothing.
-                let saved = stored.value.filter(|_| described.save);
-                let fits =
-                    |value| !matches!(self.params.set(param, value, Origin::Startup), Outcome::Rejected(_));
-                let _found = saved.into_iter().chain(described.default.clone()).any(fits);
-                continue;
-            }
-            if start.store_value {
-                let value = self.params.get(param).clone();
-                self.effects.push(Effect::Save(Save::Value { param, value }));
-            }
-            if start.remember.is_some() {
-                self.effects.push(Effect::Remember { param });
-            }
-        }
-        self.first_parts();
-        for (table, rows) in first.rows {
-            let _quiet_at_the_start = self.params.fill(table, rows, Fill::Replace, Origin::Startup);
-        }
-    }
-
-    /// The bits of groups: a group without a value of its own is made of its write bits, and its read bits are cut out of it.
-    fn first_parts(&mut self) {
-        let params: Vec<ParamIx> =
-            self.params.standalone().filter(|param| self.follow[param.index()].has(Follow::PARTS)).collect();
-        let empty: Vec<ParamIx> =
-            params.iter().copied().filter(|param| self.params.get(*param).is_empty()).collect();
-        for bit in &params {
-            let merged = bits::merged(&self.params, *bit).filter(|set| empty.contains(&set.param));
-            if let Some(Set { param, value }) = merged {
-                let _quiet_at_the_start = self.params.set(param, value, Origin::Startup);
-            }
-        }
-        for whole in params {
-            if self.params.get(whole).is_empty() {
-                continue;
-            }
-            for Set { param, value } in response::parts(&self.params, &self.layouts, whole) {
-                if self.params.get(param).is_empty() {
-                    let _quiet_at_the_start = self.params.set(param, value, Origin::Startup);
-                }
-            }
-        }
     }
 }

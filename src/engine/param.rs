@@ -7,6 +7,7 @@
 pub mod change;
 mod fit;
 pub mod rows;
+mod saved;
 pub mod startup;
 pub mod table;
 
@@ -178,6 +179,8 @@ pub struct Params {
     bits: Box<[(ParamIx, ParamIx)]>,
     sequence: u64,
     rejected: u64,
+    /// As long as the saved values could not be read.
+    unread: Option<Box<saved::Unread>>,
 }
 
 impl Params {
@@ -197,6 +200,7 @@ impl Params {
             bits,
             sequence: 0,
             rejected: 0,
+            unread: None,
         }
     }
 
@@ -252,6 +256,7 @@ impl Params {
             Err(rejected) => return self.reject(rejected),
         };
         let is_write = matches!(described.kind, ParamKind::Write | ParamKind::WriteBit);
+        self.note_set(param, origin);
         let marks = &mut self.marks[param.index()];
         let differs = marks.has(Marks::CLEARED) || self.values[param.index()] != value;
         marks.0 &= !(Marks::CLEARED | Marks::HIDDEN);

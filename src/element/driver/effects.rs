@@ -29,7 +29,11 @@ impl Driver {
                 self.watched(connection, param, old, new, origin);
             }
             Effect::Save(save) => {
-                let writes = writes(self.engine.protocol(), save);
+                let mut writes = writes(self.engine.protocol(), save);
+                // What is not known must not be deleted as a whole; reading it makes up for it.
+                if self.reading.is_some() {
+                    writes.retain(|write| !matches!(write, Write::Clear { .. }));
+                }
                 self.save(writes);
             }
             Effect::Remember { param } => self.remember(param),

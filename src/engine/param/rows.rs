@@ -129,6 +129,7 @@ impl Params {
     pub fn delete_row(&mut self, table: TableIx, key: &str, origin: Origin) -> Outcome {
         let removed = self.tables[table.index()].as_deref_mut().and_then(|rows| rows.remove(key));
         let Some(row) = removed else { return self.reject(Rejected::NoRow(Arc::from(key))) };
+        self.note_gone(table, row.key());
         let place = Place::Row {
             table,
             key: row.key().clone(),
@@ -141,6 +142,7 @@ impl Params {
 
     /// Takes all rows away and gives their memory back.
     pub fn clear_table(&mut self, table: TableIx, origin: Origin) -> Outcome {
+        self.note_replaced(table);
         let had_rows = self.tables[table.index()].take().is_some_and(|rows| !rows.is_empty());
         self.table_event(table, had_rows, origin)
     }
@@ -166,6 +168,9 @@ impl Params {
                 }
                 Err(_) => self.rejected += 1,
             }
+        }
+        if mode == Fill::Replace {
+            self.note_replaced(table);
         }
         if mode == Fill::Replace
             && let Some(rows) = self.tables[table.index()].as_deref_mut()

@@ -244,6 +244,42 @@ async fn values_that_cannot_be_read_are_not_replaced_by_the_settings() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn saved_values_are_read_when_the_store_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backshell.db");
+    let (mut below, first) = store(folder.path());
+    let element: Arc<str> = Arc::from("tested");
+    for id in [8, 13] {
+        let saved = first.save(&element, vec![crate::store::Write::param(id, "/saved".into())]);
+        crate::store::acknowledged(saved).await.expect("saved");
+    }
+    below.stop(Duration::from_secs(20)).await;
+    let aside = folder.path().join("aside");
+    std::fs::rename(&file, &aside).expect("it is there");
+    std::fs::create_dir(&file).expect("made");
+
+    let (mut below, store) = store(folder.path());
+    let mut rig = Rig::start(Given { store: Some(store), ..Given::default() });
+    let mut peer = rig.up().await;
+    assert_eq!(peer.path(), "/a");
+    // What somebody sets meanwhile holds.
+    let done = rig.try_set(13, "by hand").await.expect("it is set");
+    assert!(done.not_saved.is_some());
+    std::fs::remove_dir(&file).expect("still empty");
+    std::fs::rename(&aside, &file).expect("still there");
+    // The link moves to what was saved.
+    assert_eq!(peer.close_code().await, 1000);
+    let mut peer = rig.up().await;
+    assert_eq!(peer.path(), "/saved");
+    assert_eq!(rig.text(13).await, "by hand");
+    assert_eq!(rig.try_set(8, "/b").await, Ok(SetDone { not_saved: None }));
+    assert_eq!(peer.close_code().await, 1000);
+    rig.stop.cancel();
+    rig.ended().await;
+    assert_eq!(below.stop(Duration::from_secs(20)).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_set_that_waits_for_its_save_at_the_stop_is_answered_by_what_became_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_below, store) = store(folder.path());

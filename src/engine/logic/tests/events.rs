@@ -1,5 +1,7 @@
 //! Change events: their order, equal values, nesting, loops, what one message causes, start and stop.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::engine::codec::Set;
 use crate::engine::logic::effect::{Code, Severity};
@@ -8,6 +10,7 @@ use crate::engine::param::Fill;
 use crate::engine::param::startup::{Provenance, Setting, Stored};
 use crate::language::model::build::{condition, extract};
 use crate::language::model::condition::{Expression, Operator};
+use crate::language::model::id::TableIx;
 use crate::language::model::logic::{Item, Time};
 use crate::language::model::param::{ColumnKind, ParamKind, ValueType};
 
@@ -416,6 +419,75 @@ fn a_setting_that_does_not_fit_leaves_what_was_saved_or_the_default() {
     assert_eq!(params.map(|param| rig.value(param)), ["5", "1", "1"]);
     let reports = rig.lines().iter().filter(|line| line.starts_with("report")).count();
     assert_eq!(reports, 3);
+}
+
+/// The rows of a table, in order: `a=A,1`.
+fn rows(rig: &Rig, table: TableIx) -> Vec<String> {
+    let rows = rig.engine.params().rows(table);
+    let text = |key: &Arc<str>| {
+        let cells = rows.get(key).expect("it is there").cells();
+        let cells: Vec<String> = cells.iter().skip(1).map(|cell| cell.to_text().to_string()).collect();
+        format!("{key}={}", cells.join(","))
+    };
+    let mut rows: Vec<String> = rows.keys().map(text).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn what_was_saved_comes_late_and_undoes_nothing_that_was_set_meanwhile() {
+    let row = |cells: [Option<&str>; 3]| cells.map(|cell| cell.map(Value::from)).to_vec();
+    let saved = || vec![row([Some("a"), Some("A"), Some("1")]), row([Some("b"), Some("B"), Some("2")])];
+    let stored = |value: &str| Stored { value: Some(value.into()), applied: None };
+    let fill = |rows, mode| TableEdit::Fill { rows, mode };
+    let mine = || row([Some("b"), Some("mine"), None]);
+    for (edit, after) in [
+        (None, vec!["a=A,1", "b=B,2"]),
+        (Some(fill(vec![mine()], Fill::Merge)), vec!["a=A,1", "b=mine,2"]),
+        // Whoever replaces a table wants no other rows, whether they are known or not.
+        (Some(fill(vec![mine()], Fill::Replace)), vec!["b=mine,2"]),
+        (Some(TableEdit::Clear), vec![]),
+    ] {
+        let mut build = Build::new();
+        let connection = build.connection(|_| {});
+        let param = |build: &mut Build, name| {
+            build.param(name, ParamKind::Read, ValueType::String, |param| {
+                param.save = true;
+                param.default = Some("/default".into());
+                param.watched_by = vec![connection];
+            })
+        };
+        let (path, other) = (param(&mut build, "path"), param(&mut build, "other"));
+        let column = |name| (name, ValueType::String, ColumnKind::Custom);
+        let columns = [column("key"), column("one"), column("two")];
+        let table = build.table("t", &columns, |table| {
+            table.columns.iter_mut().for_each(|column| column.save = true);
+        });
+        let mut rig = Rig::new(build);
+        rig.engine.start(&mut rig.ctx, First { unread: true, ..First::default() });
+        rig.set(other, "/mine");
+        let edited = edit.is_some();
+        if let Some(edit) = edit {
+            rig.engine.edit(&mut rig.ctx, table, edit, Origin::Engine).expect("it fits");
+        }
+        rig.lines();
+        let late = || First {
+            stored: vec![(path, stored("/saved")), (other, stored("/old"))],
+            rows: vec![(table, saved())],
+            ..First::default()
+        };
+        rig.engine.restore(&mut rig.ctx, late());
+        assert_eq!((rig.value(path).as_str(), rig.value(other).as_str()), ("/saved", "/mine"));
+        assert_eq!(rows(&rig, table), after);
+        let lines = rig.lines();
+        assert_eq!(lines[0], "watched 0 path /default>/saved Engine");
+        // What the store has of the table is made what stands here.
+        assert!(lines.iter().any(|line| line.starts_with("save Table")) || !edited, "{lines:?}");
+        // Only once.
+        rig.set(path, "/later");
+        rig.engine.restore(&mut rig.ctx, late());
+        assert_eq!(rig.value(path), "/later");
+    }
 }
 
 #[test]

@@ -15,9 +15,11 @@ use crate::engine::session::{Ending, Exchange};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx, TimerIx};
 use crate::language::model::logic::GroupOp;
 
-/// How many groups one queue holds, those that run and those that wait for a link included.
+/// How many groups wait and run in one queue, and how many more wait for the link of each connection.
 ///
 /// Definitions queue dozens; a thousand means that groups come faster than they run, and more would only be older.
+/// Those that wait for a link have places of their own: a connection that is down takes none from one that works. When its
+/// link is ready they all go back into the queue, which takes no other group until they have run.
 pub const MAX_QUEUED: usize = 1_024;
 
 /// How deep groups that force each other nest.
@@ -140,6 +142,7 @@ pub(super) struct Queue {
     /// The running group and those that were forced between its items; the last one runs.
     pub(super) runs: Vec<Run>,
     /// Groups whose link is not ready, by the order of waiting.
+    // Bound: `MAX_QUEUED` for each connection.
     parked: Vec<(ConnectionIx, Entry)>,
     /// Nothing runs before: `next`, `Interval`, `sleep`.
     pub(super) pause: Option<Instant>,
@@ -204,9 +207,9 @@ impl Queue {
         self.waiting.len() + self.forced.len() + self.parked.len()
     }
 
-    /// Whether there is no place for one more; a group that runs keeps its place, since it may have to wait for a link.
+    /// Whether there is no place for one more.
     fn is_full(&self) -> bool {
-        self.len() + self.runs.len() >= MAX_QUEUED
+        self.waiting.len() + self.forced.len() + self.runs.len() >= MAX_QUEUED
     }
 
     /// Whether neither waits nor runs anything.

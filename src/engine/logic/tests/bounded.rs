@@ -240,7 +240,8 @@ fn play(drawn: &AnyDefinition, inputs: &[AnyInput]) -> String {
             AnyInput::Stop => rig.engine.stop(&mut rig.ctx),
         }
         for lane in &rig.engine.lanes {
-            assert!(lane.queue.len() + lane.queue.runs.len() <= MAX_QUEUED);
+            // One connection: as many again may wait for its link.
+            assert!(lane.queue.len() + lane.queue.runs.len() <= 2 * MAX_QUEUED);
         }
         assert!(rig.engine.stack.is_empty(), "an input is finished when its call returns");
         assert!(rig.engine.wake_at().is_none_or(|at| at >= rig.ctx.now), "a wake-up in the past");

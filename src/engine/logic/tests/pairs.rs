@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::logic::effect::Code;
+use crate::engine::logic::queue::MAX_QUEUED;
 use crate::engine::session::Overrides;
 use crate::language::model::id::{CommandIx, PairIx, ResponseIx};
 use crate::language::model::logic::{
@@ -295,6 +296,35 @@ fn no_more_than_send_queue_wait_for_a_link() {
     let reports = rig.reports();
     let report = reports.iter().find(|report| report.code == Code::LinkQueueFull).expect("a report");
     assert_eq!(report.text, "pair 1 was left out: too many wait for connection 0");
+}
+
+#[test]
+fn what_waits_for_a_dead_link_takes_no_place_from_a_healthy_one() {
+    let Asking { mut traced, group, .. } = asking(|_| {});
+    traced.build.connections[0].limits.send_queue = MAX_QUEUED;
+    let other = traced.build.connection(|_| {});
+    let say = traced.build.fixed("say", b"hello");
+    let say = traced.build.command(&[say], |_| {});
+    let say = traced.build.pair(Some(say), &[], |_| {});
+    let healthy = traced.build.group(&[GroupRun::Pair(say)], |group| group.connection = other);
+    let mut rig = Rig::started(traced.build);
+    rig.link(1, LinkChange::Ready);
+    for _ in 0..MAX_QUEUED + 5 {
+        rig.enqueue(group, GroupOp::AddToExecute);
+    }
+    rig.sent();
+    rig.enqueue(healthy, GroupOp::AddToExecute);
+    assert_eq!(rig.sent(), ["0:1:hello"]);
+    let counters = rig.engine.counters();
+    assert_eq!((counters.queue_full, counters.not_sent), (0, 5));
+    // All that waited is sent once it can be, and the queue takes groups again.
+    rig.link(0, LinkChange::Ready);
+    for _ in 0..MAX_QUEUED {
+        assert_eq!(rig.sent().len(), 1);
+        rig.message("ok");
+    }
+    rig.enqueue(healthy, GroupOp::AddToExecute);
+    assert_eq!(rig.sent().len(), 1);
 }
 
 #[test]

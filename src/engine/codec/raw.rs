@@ -1,5 +1,7 @@
 //! One value as the bytes of its field and back, by `RawType`, length and byte order; knows nothing of whole messages.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::language::model::param::{Length, Param, RawType, ValueType};
@@ -83,6 +85,20 @@ pub fn decode(param: &Param, bytes: &Bytes) -> Result<Value, RawError> {
         RawType::Double => float_value(param.little_endian, bytes),
         RawType::Bcd => bcd_value(bytes),
     }
+}
+
+/// Values up to this length are copied out of their message.
+const SMALL: usize = 4 << 10;
+
+/// The value of a field of a message, which is not kept in memory for a small part of it.
+pub fn field(param: &Param, payload: &Bytes, range: Range<usize>) -> Result<Value, RawError> {
+    let value = decode(param, &payload.slice(range))?;
+    Ok(match value {
+        Value::Bytes(part) if part.len() <= SMALL || part.len() < payload.len() / 2 => {
+            Value::Bytes(Bytes::copy_from_slice(&part))
+        }
+        Value::Bytes(_) | Value::Empty | Value::Number(_) | Value::Text(_) => value,
+    })
 }
 
 /// What a field without a value looks like: nothing, or the filling of a fixed length.

@@ -335,10 +335,12 @@ impl<'a> Cutter<'a> {
     /// Reads the value of a field.
     fn take(&mut self, param: ParamIx, range: Range<usize>) {
         let described = self.params.describe(param);
-        let bytes = self.payload.slice(range);
+        let bytes = self.payload.slice(range.clone());
         let value = match described.value_type {
-            ValueType::String if bytes.is_empty() => Ok(Value::text("")),
-            ValueType::String | ValueType::Double | ValueType::HighNibble => raw::decode(described, &bytes),
+            ValueType::String if range.is_empty() => Ok(Value::text("")),
+            ValueType::String | ValueType::Double | ValueType::HighNibble => {
+                raw::field(described, self.payload, range)
+            }
         };
         match value {
             Ok(value) => {

@@ -184,7 +184,7 @@ impl Engine {
             return None;
         }
         let range = places.last().and_then(|at| reading.fields.get(*at))?.clone();
-        raw::decode(self.protocol.param(param), &message.payload().slice(range)).ok()
+        raw::field(self.protocol.param(param), message.payload(), range).ok()
     }
 
     /// Says of an action that has no effect yet: there are no scripts and no alarms that it could be about.

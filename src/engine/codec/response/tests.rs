@@ -48,6 +48,28 @@ fn fields_end_at_the_next_constant_or_at_the_end() {
 }
 
 #[test]
+fn a_small_part_of_a_message_does_not_keep_the_message() {
+    for (length, copied) in [(4, true), (4_000, true), (40_000, true), (60_000, false)] {
+        let mut build = Build::new();
+        let length_of = |param: &mut Param| {
+            param.length = Length::Fixed(length);
+        };
+        let part = build.param("part", ParamKind::Read, ValueType::String, length_of);
+        let rest = build.text("rest");
+        build.response(&[part, rest], |_| {});
+        let params = Params::new(build.done());
+        // No text, so that the value is bytes.
+        let payload = Bytes::from(vec![0xff; 100_000]);
+        let whole = payload.as_ptr() as usize..payload.as_ptr() as usize + payload.len();
+        let message = Message::new(MessageKind::Binary, payload);
+        let reading = read(&params, &Layouts::default(), response(0), &message);
+        let Value::Bytes(part) = &reading.sets[0].value else { panic!("{:?}", reading.sets[0]) };
+        assert_eq!(part.len(), usize::try_from(length).unwrap());
+        assert_eq!(!whole.contains(&(part.as_ptr() as usize)), copied, "{length}");
+    }
+}
+
+#[test]
 fn a_wrong_constant_after_a_right_one_leaves_the_fields_so_far() {
     let mut build = Build::new();
     let fields = [

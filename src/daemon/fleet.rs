@@ -34,6 +34,8 @@ use crate::daemon::roster::{Phase, Roster};
 use crate::daemon::watch::Watch;
 use crate::element::driver::{self, Services};
 use crate::element::spec::Spec;
+use crate::engine::link::budget::Limits;
+use crate::settings::Dial;
 use crate::store::Store;
 use crate::tasks::{Ended, Tasks, panic_text};
 
@@ -64,6 +66,8 @@ pub struct Fleet {
     stop_all: CancellationToken,
     roster: watch::Sender<Arc<Roster>>,
     again: Option<Again>,
+    /// The dial budget that the gate has.
+    dial: Dial,
 }
 
 /// What wakes the fleet.
@@ -88,6 +92,7 @@ impl Fleet {
     /// A fleet without elements; [`Fleet::start`] loads and starts them.
     pub fn new(config: PathBuf, first: Loaded, services: Services) -> Self {
         Self {
+            dial: first.settings.dial,
             units: Units::new(config, first),
             watch: Watch::new(),
             store: StoreView::new(services.store.as_ref().map(Store::status)),
@@ -232,6 +237,10 @@ impl Fleet {
         let old = self.members.iter().map(|(name, member)| (name.clone(), member.identity.clone())).collect();
         let new = wanted.iter().map(|(name, wanted)| (name.clone(), wanted.identity())).collect();
         let plan = plan(&old, &new);
+        if self.dial != self.units.dial() {
+            self.dial = self.units.dial();
+            self.services.gate.set_limits(Limits::from(self.dial));
+        }
         self.stop_replaced(&plan).await;
         for (name, step) in &plan {
             match step {

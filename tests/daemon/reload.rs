@@ -137,7 +137,7 @@ async fn what_needs_a_new_start_is_said_and_the_rest_of_the_settings_applied() {
     let text = std::fs::read_to_string(&config).expect("it was written");
     let text = text.replace(
         "[api]\nlisten = \"127.0.0.1:0\"",
-        "data_dir = \"elsewhere\"\n[log]\nlevel = \"warn\"\n[api]\nlisten = \"127.0.0.1:1\"",
+        "data_dir = \"elsewhere\"\n[log]\nlevel = \"warn\"\n[dial]\nper_second = 7\n[api]\nlisten = \"127.0.0.1:1\"",
     );
     stage.write("backshell.toml", text.split("[[element]]\nname = \"b\"").next().unwrap_or_default());
     daemon.until_logged("element removed").await;
@@ -149,6 +149,7 @@ async fn what_needs_a_new_start_is_said_and_the_rest_of_the_settings_applied() {
         });
         assert!(said, "{setting}: {}", daemon.log());
     }
+    assert!(!daemon.lines().iter().any(|line| line["setting"] == "dial"), "{}", daemon.log());
     assert!(!stage.path("elsewhere").exists());
     assert_eq!(since(&daemon.element("a").await), since(&a), "a was touched");
     let mut seen = sender.watch();

@@ -372,3 +372,36 @@ async fn a_pipe_in_the_place_of_a_file_holds_up_nothing() {
     assert!(lives(&running.handle("c")).await);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_dial_budget_holds_without_a_restart() {
+    let stage = Stage::new();
+    stage.write("p.xml", DEFINITION);
+    stage.settings(&[("a", "p.xml", "")]);
+    let fleet = stage.fleet(None).await;
+    let gate = fleet.services.gate.clone();
+    let mut tasks = Tasks::new(&CancellationToken::new());
+    let run = gate.clone();
+    tasks.spawn("gate", |stop| run.run(stop));
+    let running = Running::of(fleet);
+    let one = running.handle("a");
+    let wait = async |first: usize| {
+        let tickets: Vec<_> = (first..first + 100).map(|host| gate.ask(&format!("host-{host}"))).collect();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        (gate.waiting(), tickets)
+    };
+    assert_eq!(wait(0).await.0, 0);
+    stage.settings(&[("a", "p.xml", "[dial]\nper_second = 1")]);
+    running.reload().await;
+    let (waiting, tickets) = wait(100).await;
+    assert!((80..100).contains(&waiting), "{waiting} wait");
+    // Those that wait are let through by a larger budget too.
+    stage.settings(&[("a", "p.xml", "[dial]\nper_second = 0")]);
+    running.reload().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(gate.waiting(), 0);
+    drop(tickets);
+    assert!(lives(&one).await, "the element was touched");
+    running.stop().await;
+    tasks.stop(PATIENCE).await;
+}

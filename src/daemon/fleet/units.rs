@@ -15,7 +15,7 @@ use crate::daemon::fleet::refusal::{Outcome, Refusal, Worse};
 use crate::daemon::plan::Identity;
 use crate::element::spec::Spec;
 use crate::language::model::Protocol;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Dial, Settings};
 use crate::tasks::blocking;
 
 /// How long settings that remove elements must stay as they are: the first half of a file is sound TOML without the
@@ -98,6 +98,11 @@ impl Units {
             wanted: BTreeMap::new(),
             refused: BTreeMap::new(),
         }
+    }
+
+    /// The dial budget of the settings that are applied.
+    pub fn dial(&self) -> Dial {
+        self.settings.dial
     }
 
     /// Every file that is watched: the settings, and the definitions and secrets that they name, also those that are refused.
@@ -276,7 +281,6 @@ impl Units {
             ("api.listen", settings.api == self.settings.api),
             ("data_dir", settings.data_dir == self.settings.data_dir),
             ("log", settings.log == self.settings.log),
-            ("dial", settings.dial == self.settings.dial),
             ("grace_ms", settings.grace == self.settings.grace),
         ] {
             if !same {

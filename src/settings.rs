@@ -166,6 +166,8 @@ pub struct Element {
     pub name: Spanned<Arc<str>>,
     /// The definition file.
     pub protocol: Spanned<PathBuf>,
+    /// The folder below which the action `read file` may read.
+    pub files_dir: Option<PathBuf>,
     /// Settings of connections, by index; boxed, because a map keeps room for several, and there are thousands of elements.
     pub connections: BTreeMap<u32, Box<Connection>>,
     /// Values of parameters at start, sorted by key.
@@ -399,7 +401,8 @@ impl Builder<'_> {
         };
         let name = take!(table, "name", Text);
         let protocol = take!(table, "protocol", Path);
-        Some(Element { name: name?, protocol: protocol?, connections, params })
+        let files_dir = take!(table, "files_dir", Path).map(|path| path.value);
+        Some(Element { name: name?, protocol: protocol?, files_dir, connections, params })
     }
 
     fn connection(&mut self, index: u32, table: &mut Fields) -> Connection {

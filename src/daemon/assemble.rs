@@ -152,7 +152,7 @@ pub fn assemble(
         connections,
         params,
         tai_offset: Duration::from_secs(settings.tai_offset_seconds.into()),
-        files: None,
+        files: element.files_dir.clone(),
     })
 }
 

@@ -13,6 +13,7 @@
 
 mod dial;
 mod effects;
+mod files;
 mod links;
 mod saved;
 mod serve;
@@ -119,6 +120,7 @@ struct Driver {
     waiting: Waiting,
     /// What was saved, as long as it could not be read.
     reading: Option<futures_util::future::BoxFuture<'static, Loaded>>,
+    files: files::Files,
     /// Who caused what is being performed: the API during a set, else the definition itself.
     by: LinkOrigin,
     /// The saves of the set that is being performed.

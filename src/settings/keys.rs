@@ -152,6 +152,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("element.protocol", Kind::Path, Required, "The definition file."),
     key(
+        "element.files_dir",
+        Kind::Path,
+        Nothing,
+        "Folder below which the action `read file` may read; without it the action reads nothing.",
+    ),
+    key(
         "element.connection",
         Kind::Numbered,
         Nothing,

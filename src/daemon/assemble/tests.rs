@@ -161,6 +161,9 @@ fn what_does_not_fit_is_named() {
         assert!(!problems[0].contains("secret") && !problems[0].contains("abc"), "{problems:?}");
     }
     // A number is a text too, and the text of a number is one.
+    assert_eq!(element("").unwrap().files, None);
+    let files = element("files_dir = \"files\"").unwrap().files;
+    assert_eq!(files.as_deref(), Some(Path::new("/etc/backshell/files")));
     element("[element.params]\nPath = 12\nState = \"12\"").unwrap();
 }
 

@@ -1,10 +1,9 @@
 //! Does what the engine decides: sends, saves, tells links and those who watch; decides nothing.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::element::driver::show::payload;
-use crate::element::driver::{Came, Driver, number};
+use crate::element::driver::{Driver, number};
 use crate::element::handle::WireEvent;
 use crate::engine::codec::command::Outgoing;
 use crate::engine::link::cause::{Change as LinkChange, Origin as LinkOrigin, Values};
@@ -17,9 +16,6 @@ use crate::language::model::message::MessageKind;
 use crate::store::Write;
 use crate::transport::wire::{Kind, Message};
 use crate::value::{Secret, Value};
-
-/// The largest file that the action `read file` takes.
-const MAX_FILE: u64 = 16 << 20;
 
 impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -64,7 +60,7 @@ impl Driver {
                     tracing::info!(element = %self.spec.name, "element is no longer in timeout");
                 }
             }
-            Effect::ReadFile { name, start, bytes, into } => self.read_file(&name, start, bytes, into),
+            Effect::ReadFile { name, start, bytes, into } => self.read_file(name, start, bytes, into),
             Effect::Report(report) => self.report(&report),
         }
     }
@@ -165,34 +161,6 @@ impl Driver {
             && self.spec.params.iter().any(|setting| setting.param == param && setting.external)
     }
 
-    fn read_file(&mut self, name: &str, start: u64, bytes: Option<u64>, into: ParamIx) {
-        let Some(path) = self.spec.files.as_deref().and_then(|folder| below(folder, name)) else {
-            self.file_came(into, Err(format!("`{name}` is not a file below the configured folder")));
-            return;
-        };
-        let name = name.to_owned();
-        self.waiting.push(Box::pin(async move {
-            let content = read(&path, start, bytes)
-                .await
-                .map(Value::Bytes)
-                .map_err(|error| format!("cannot read `{name}`: {error}"));
-            Came::File { into, content }
-        }));
-    }
-
-    pub(super) fn file_came(&mut self, into: ParamIx, content: Result<Value, String>) {
-        let taken = match content {
-            Ok(value) => {
-                let set = self.engine.set(&mut self.ctx, into, None, value, Origin::Engine);
-                set.map_err(|rejected| rejected.to_string())
-            }
-            Err(reason) => Err(reason),
-        };
-        if let Err(reason) = taken {
-            tracing::warn!(element = %self.spec.name, %reason, "action `read file`");
-        }
-    }
-
     fn report(&self, report: &Report) {
         let element = &self.spec.name;
         match report.severity {
@@ -201,26 +169,6 @@ impl Driver {
             Severity::Error => tracing::error!(%element, "{report}"),
         }
     }
-}
-
-/// A file below a folder; none for a name that leads out of it.
-fn below(folder: &Path, name: &str) -> Option<PathBuf> {
-    let relative = Path::new(name.trim());
-    let stays = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    (stays && !name.trim().is_empty()).then(|| folder.join(relative))
-}
-
-/// Reads a part of a file: `bytes` from `start` on, all that follows if none.
-async fn read(path: &Path, start: u64, bytes: Option<u64>) -> std::io::Result<bytes::Bytes> {
-    use tokio::io::{AsyncReadExt, AsyncSeekExt};
-    let mut file = tokio::fs::File::open(path).await?;
-    file.seek(std::io::SeekFrom::Start(start)).await?;
-    let mut content = Vec::new();
-    file.take(bytes.unwrap_or(u64::MAX).min(MAX_FILE + 1)).read_to_end(&mut content).await?;
-    if content.len() as u64 > MAX_FILE {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
-    }
-    Ok(content.into())
 }
 
 /// What the store has to write for a save of the engine.
@@ -246,20 +194,6 @@ fn writes(protocol: &crate::language::model::Protocol, save: Save) -> Vec<Write>
             let clear = columns(table).into_iter().map(|param| Write::Clear { param });
             let cells = rows.into_iter().flat_map(|saved| row(&saved.key, saved.cells));
             clear.chain(cells.map(|(column, key, value)| Write::cell(column, key, value))).collect()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_outside_of_the_folder_is_not_read() {
-        let folder = Path::new("/data");
-        assert_eq!(below(folder, "a/b.txt"), Some(PathBuf::from("/data/a/b.txt")));
-        for name in ["", " ", "../a", "a/../../b", "/etc/passwd"] {
-            assert_eq!(below(folder, name), None, "{name}");
         }
     }
 }

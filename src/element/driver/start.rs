@@ -80,6 +80,7 @@ impl Driver {
             requests,
             waiting: Default::default(),
             reading: None,
+            files: Default::default(),
             by: LinkOrigin::Engine,
             acks: Vec::new(),
             unsaved: false,

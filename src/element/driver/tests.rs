@@ -203,6 +203,8 @@ struct Given<'a> {
     ahead: usize,
     /// For the jitter.
     seed: u64,
+    /// The folder of the action `read file`.
+    files: Option<std::path::PathBuf>,
 }
 
 impl Default for Given<'_> {
@@ -217,6 +219,7 @@ impl Default for Given<'_> {
             budget,
             ahead: 0,
             seed: 1,
+            files: None,
         }
     }
 }
@@ -229,7 +232,7 @@ impl Rig {
 
     fn start(given: Given<'_>) -> Self {
         let protocol = protocol(given.options);
-        let mut spec = spec(&protocol, given.host, given.params);
+        let mut spec = Spec { files: given.files, ..spec(&protocol, given.host, given.params) };
         for setting in &mut spec.params {
             setting.external = given.external.contains(&protocol.param(setting.param).id.0);
         }
@@ -401,5 +404,5 @@ fn spec(protocol: &Arc<Protocol>, host: &str, params: &[(i32, &str)]) -> Spec {
 /// a plain one in 12, a saved value in 13, what arrives in 41, what the handshake's answer said in 220 to 222.
 /// A link begins with `subscribe`; 31 asks, 32 moves the path there and back, 33 counts `closed`, 38 `rejected`.
 /// A stop says `bye`, and asks too if 12 is `ask at the end`. The path and the address are saved. 39 is a button: `reconnect`,
-/// `close`, `open`; if 12 is `restless`, each link that opens is left at once. A message sets the token or the path: `{"path":".."}`.
+/// `close`, `open`; 45 reads a file into 46; if 12 is `restless`, each link that opens is left at once. A message sets the token or the path: `{"path":".."}`.
 const DEFINITION: &str = include_str!("tests/definition.xml");

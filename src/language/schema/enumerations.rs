@@ -147,7 +147,7 @@ enumeration! {
         PriorityLock = "priority lock", Yes, "On the protocol: as `lock`, in front of those that wait.";
         PriorityUnlock = "priority unlock", Yes, "On the protocol: ends a `priority lock`.";
         Read = "read", Yes, "On a response: fill its parameters. On a parameter: take a part of another one.";
-        ReadFile = "read file", Yes, "On the protocol: read a file below the configured folder into a parameter.";
+        ReadFile = "read file", Yes, "On the protocol: read a file below the element's `files_dir` into a parameter.";
         ReadStuffing = "read stuffing", Yes, "On a response: take the stuffed bytes out.";
         Reconnect = "reconnect", Yes, "On the protocol: close a connection and open it again. Ours.";
         Replace = "replace", Yes, "On a command or response: put another parameter at a position.";

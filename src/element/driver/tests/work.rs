@@ -372,3 +372,29 @@ async fn a_set_says_that_a_setting_from_outside_wins_at_the_next_start() {
         below.stop(Duration::from_secs(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_action_read_file_reads_below_its_folder_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = folder.path().join("in");
+    std::fs::create_dir(&inside).expect("made");
+    std::fs::write(inside.join("a.txt"), "within").expect("written");
+    std::fs::write(folder.path().join("b.txt"), "outside").expect("written");
+    let mut rig = Rig::start(Given { files: Some(inside), ..Given::default() });
+    let _peer = rig.up().await;
+    rig.set(45, "a.txt").await;
+    rig.until_text(46, "within").await;
+    for other in ["../b.txt", "missing"] {
+        rig.set(45, other).await;
+        // Virtual time stands still while a file is being read.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(rig.text(46).await, "within");
+    }
+    rig.stop.cancel();
+    rig.ended().await;
+    // Without a folder nothing is read.
+    let mut rig = Rig::new("");
+    let _peer = rig.up().await;
+    rig.set(45, "Cargo.toml").await;
+    assert_eq!(rig.text(46).await, "");
+}

@@ -215,13 +215,6 @@ impl Store {
         ack
     }
 
-    /// Deletes everything of an element.
-    pub fn forget(&self, element: &Arc<str>) -> Ack {
-        let (reply, ack) = oneshot::channel();
-        self.send(Command { work: Work::Forget { element: element.clone() }, reply: Reply::Ack(reply) });
-        ack
-    }
-
     /// Reads everything of an element, after all that was handed over before; waits for its turn.
     ///
     /// # Errors
@@ -287,7 +280,6 @@ impl Work {
         };
         match self {
             Self::Save { writes, .. } => 64 + writes.iter().map(weight).sum::<usize>(),
-            Self::Forget { .. } => 64,
             Self::Load { .. } => 0,
         }
     }

@@ -13,7 +13,7 @@ use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits
 use crate::language::model::id::{PairId, ParamId, ParamIx};
 use crate::language::schema::did_you_mean;
 use crate::language::source::{Span, Spanned};
-use crate::settings::{self, Given, ParamKey, Reference, Settings};
+use crate::settings::{self, Given, Lines, ParamKey, Reference, Settings};
 use crate::value::{Secret, Value};
 
 /// The largest secret file.
@@ -94,6 +94,18 @@ fn read_secret(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
+/// What is wrong with an element, each with its place in the settings.
+struct Problems<'a> {
+    lines: &'a Lines,
+    list: Vec<String>,
+}
+
+impl Problems<'_> {
+    fn add(&mut self, span: Span, problem: &str) {
+        self.list.push(format!("{}: {problem}", self.lines.place(span)));
+    }
+}
+
 /// Puts an element together; `definition` is the path of its definition, for the files that it names.
 ///
 /// # Errors
@@ -106,23 +118,21 @@ pub fn assemble(
     protocol: &Arc<Protocol>,
     resolve: &dyn Resolve,
 ) -> Result<Spec, Vec<String>> {
-    let mut problems = Vec::new();
+    let mut problems = Problems { lines: &settings.lines, list: Vec::new() };
     let folder = element.protocol.value.parent().unwrap_or(Path::new("."));
-    let at = |span| settings.lines.place(span);
     for (index, given) in &element.connections {
         if protocol.connections.get(*index as usize).is_none() {
-            problems.push(format!(
-                "{}: `connection.{index}` is set, and the definition has connections 0 to {}",
-                at(given.index.span),
-                protocol.connections.len().saturating_sub(1)
-            ));
+            let last = protocol.connections.len().saturating_sub(1);
+            let problem =
+                format!("`connection.{index}` is set, and the definition has connections 0 to {last}");
+            problems.add(given.index.span, &problem);
         }
     }
     let connections = (0_u32..)
         .zip(&protocol.connections)
         .map(|(index, defined)| {
             let given = element.connections.get(&index).map(Box::as_ref);
-            connection(protocol, defined, given, folder, resolve, &at, &mut problems)
+            connection(protocol, defined, given, folder, resolve, &mut problems)
         })
         .collect();
     let mut params: Vec<ParamSpec> = Vec::new();
@@ -132,19 +142,16 @@ pub fn assemble(
             .and_then(|param| setting(protocol, param, given, resolve));
         match spec {
             Ok(spec) => params.push(spec),
-            Err((span, problem)) => problems.push(format!("{}: {problem}", at(span))),
+            Err((span, problem)) => problems.add(span, &problem),
         }
     }
     params.sort_by_key(|setting| setting.param);
     if let Some(twice) = params.windows(2).find(|pair| pair[0].param == pair[1].param) {
-        problems.push(format!(
-            "{}: parameter {} is set twice, by id and by name",
-            at(element.name.span),
-            protocol.param(twice[0].param).id
-        ));
+        let id = protocol.param(twice[0].param).id;
+        problems.add(element.name.span, &format!("parameter {id} is set twice, by id and by name"));
     }
-    if !problems.is_empty() {
-        return Err(problems);
+    if !problems.list.is_empty() {
+        return Err(problems.list);
     }
     Ok(Spec {
         name: element.name.value.clone(),
@@ -213,8 +220,7 @@ fn connection(
     given: Option<&settings::Connection>,
     folder: &Path,
     resolve: &dyn Resolve,
-    at: &dyn Fn(Span) -> String,
-    problems: &mut Vec<String>,
+    problems: &mut Problems<'_>,
 ) -> ConnectionSpec {
     let defaults = &defined.defaults;
     let fallback = settings::Connection::default();
@@ -222,7 +228,7 @@ fn connection(
     let mut text = |given: &Spanned<Given>| match resolved(&given.value, resolve) {
         Ok((value, _)) => Some(value.to_text()),
         Err(problem) => {
-            problems.push(format!("{}: {problem}", at(given.span)));
+            problems.add(given.span, &problem);
             None
         }
     };
@@ -240,7 +246,7 @@ fn connection(
         proxy: proxy.filter(|proxy| !proxy.trim().is_empty()).map(Secret::new),
         element_timeout: given.element_timeout.unwrap_or(defaults.element_timeout),
         reconnect: reconnect(&defined.reconnect, &given.reconnect),
-        keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, at, problems),
+        keep_alive: keep_alive(protocol, &defined.keep_alive, &given.keep_alive, problems),
         tls: tls(&defined.tls, &given.tls, folder),
         limits: Limits {
             max_message_bytes: given.limits.max_message_bytes.map_or(defined.limits.max_message_bytes, bound),
@@ -269,8 +275,7 @@ fn keep_alive(
     protocol: &Protocol,
     defined: &KeepAlive,
     given: &settings::KeepAlive,
-    at: &dyn Fn(Span) -> String,
-    problems: &mut Vec<String>,
+    problems: &mut Problems<'_>,
 ) -> KeepAlive {
     let heartbeat = match given.heartbeat.as_ref().map(|pair| (pair.value, pair.span)) {
         None => defined.heartbeat,
@@ -278,10 +283,10 @@ fn keep_alive(
         Some((id, span)) => {
             let pair = i32::try_from(id).ok().and_then(|id| protocol.pair_by_id(PairId(id)));
             if pair.is_none() {
-                problems.push(format!(
-                    "{}: `keep_alive.heartbeat` names pair {id}, which the definition does not have",
-                    at(span)
-                ));
+                problems.add(
+                    span,
+                    &format!("`keep_alive.heartbeat` names pair {id}, which the definition does not have"),
+                );
             }
             pair
         }

@@ -101,7 +101,6 @@ pub(crate) struct Database {
 pub(crate) enum Work {
     Save { element: Arc<str>, writes: Vec<Write> },
     Load { element: Arc<str> },
-    Forget { element: Arc<str> },
 }
 
 impl Database {
@@ -192,12 +191,6 @@ impl Database {
                         }
                     }
                     Work::Load { element } => loaded.push(load(&transaction, key, element)?),
-                    Work::Forget { element } => {
-                        for table in ["saved_param", "saved_cell", "applied_setting"] {
-                            let sql = format!("DELETE FROM {table} WHERE element = ?1");
-                            transaction.prepare_cached(&sql)?.execute([element.as_ref()])?;
-                        }
-                    }
                 }
             }
             transaction.commit()?;

@@ -184,7 +184,7 @@ impl Keeper {
                     elements.push(element);
                     loads.push(reply);
                 }
-                Work::Save { .. } | Work::Forget { .. } => rest.push(reply),
+                Work::Save { .. } => rest.push(reply),
             }
         }
         self.refuse(rest);

@@ -86,8 +86,6 @@ async fn values_come_back_with_their_types_after_a_restart() {
 
     let (tasks, store) = start(folder.path());
     assert_eq!(values(&store, "one").await, expected);
-    acknowledged(store.forget(&element("one"))).await.unwrap();
-    assert_eq!(values(&store, "one").await, []);
     assert_eq!(values(&store, "two").await, [(1, None, "other".into())]);
     stop(tasks).await;
 }

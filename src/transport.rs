@@ -10,6 +10,8 @@ pub mod tls;
 
 pub mod handshake;
 
+pub mod http;
+
 pub mod accept;
 
 pub mod deflate;

@@ -27,6 +27,7 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::transport::control::Control;
 use crate::transport::dial::Environment;
+use crate::transport::http::Http;
 
 use folder::Folder;
 use screen::{Key, Screen};
@@ -90,7 +91,8 @@ async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
     let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
     let granting = gate.clone();
     below.spawn("dial budget", |stop| granting.run(stop));
-    let services = Services { gate, store: Some(store), dials: Environment::of_process(), clock };
+    let services =
+        Services { gate, store: Some(store), dials: Environment::of_process(), http: Http::default(), clock };
     let mut fleet = Fleet::new(folder.settings(), loaded, services);
     fleet.start().await;
     let roster = fleet.roster();

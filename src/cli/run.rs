@@ -22,6 +22,7 @@ use crate::settings::{LogFormat, Settings};
 use crate::store::Store;
 use crate::tasks::{Ended, Tasks};
 use crate::transport::dial::Environment;
+use crate::transport::http::Http;
 
 /// How many reloads wait; one that waits reads everything anew, so further ones add nothing.
 const RELOADS: usize = 1;
@@ -209,7 +210,7 @@ fn services(settings: &Settings, tasks: &mut Tasks) -> Services {
     let gate = Gate::new(Limits::from(settings.dial));
     let granting = gate.clone();
     tasks.spawn("dial budget", |stop| granting.run(stop));
-    Services { gate, store: Some(store), dials: Environment::of_process(), clock }
+    Services { gate, store: Some(store), dials: Environment::of_process(), http: Http::default(), clock }
 }
 
 /// Binds the API before anything runs, so that a port in use is seen at once.

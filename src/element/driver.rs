@@ -15,6 +15,7 @@ mod dial;
 mod effects;
 mod files;
 mod links;
+mod requests;
 mod saved;
 mod serve;
 mod show;
@@ -45,6 +46,7 @@ use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
 use crate::store::{Ack, Loaded, Store};
 use crate::tasks::Tasks;
 use crate::transport::dial::Environment;
+use crate::transport::http::Http;
 use crate::value::{Context, Value};
 
 /// What an element may use of the process.
@@ -56,6 +58,8 @@ pub struct Services {
     pub store: Option<Store>,
     /// How links are dialled.
     pub dials: Environment,
+    /// How requests of HTTP sessions are sent.
+    pub http: Http,
     /// The time.
     pub clock: Clock,
 }
@@ -85,6 +89,8 @@ pub fn start(spec: Arc<Spec>, services: Services, tasks: &mut Tasks, stop: Cance
 enum Came {
     /// Saves have been answered.
     Saved(serve::Saved),
+    /// A request has its answer, or has none.
+    Answered(Box<requests::Answered>),
     /// A file for the action `read file` has been read, or why not.
     File { into: ParamIx, content: Result<Value, String> },
 }
@@ -211,6 +217,7 @@ impl Driver {
             Turn::Request(request) => self.serve(request),
             Turn::Link(index, happened) => self.link_happened(index, happened),
             Turn::Came(Came::Saved(saved)) => saved.answer(),
+            Turn::Came(Came::Answered(answered)) => self.answered(*answered),
             Turn::Came(Came::File { into, content }) => self.file_came(into, content),
             Turn::Loaded(loaded) => self.saved_came(loaded),
             // A dial that failed to report or a link that panicked is seen at its channel; here it is only joined.
@@ -278,7 +285,7 @@ impl Driver {
             while let Some(came) = self.waiting.next().await {
                 match came {
                     Came::Saved(saved) => saved.answer(),
-                    Came::File { .. } => {}
+                    Came::File { .. } | Came::Answered(_) => {}
                 }
             }
         };

@@ -9,6 +9,7 @@ pub mod command;
 pub mod condition;
 pub mod frame;
 pub mod handshake;
+pub mod http;
 pub mod json;
 pub mod layout;
 pub mod mask;

@@ -32,6 +32,7 @@ mod receive;
 mod report;
 mod run;
 mod schedule;
+pub mod session;
 mod stack;
 mod state;
 #[cfg(test)]
@@ -80,8 +81,19 @@ pub const REST: Duration = Duration::from_millis(10);
 pub struct Options {
     /// For each connection by index; the definition's own where the list is shorter.
     pub connections: Vec<Overrides>,
+    /// The element's own address of each connection by index; none where the list is shorter.
+    pub addresses: Vec<OwnAddress>,
     /// How messages are built.
     pub messages: codec::command::Options,
+}
+
+/// The element's own address of a connection: its settings, else the definition's defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnAddress {
+    /// The host, possibly with a scheme.
+    pub host: Option<Arc<str>>,
+    /// The port.
+    pub port: Option<u16>,
 }
 
 /// The values that an element starts with.

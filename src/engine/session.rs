@@ -9,6 +9,8 @@
 //!                       └─────────────────────────────────┘ └ link down: as a deadline
 //! ```
 
+pub mod requests;
+
 use std::time::{Duration, Instant};
 
 use crate::engine::codec::command::Outgoing;

@@ -1,5 +1,6 @@
 //! Where a link goes: an address made of a parameter, the element's settings and a path; resolves no name.
 
+pub mod exchange;
 pub mod request;
 
 use std::fmt;
@@ -36,6 +37,14 @@ impl Scheme {
         match self {
             Self::Ws => "ws",
             Self::Wss => "wss",
+        }
+    }
+
+    /// The name for an HTTP request: `http` or `https`.
+    pub fn http_name(self) -> &'static str {
+        match self {
+            Self::Ws => "http",
+            Self::Wss => "https",
         }
     }
 
@@ -101,6 +110,9 @@ pub enum TargetError {
     /// The path parameter holds a whole address.
     #[error("the path is a full address: put it into the `dynamic ip` parameter, or leave only the path")]
     PathIsAddress,
+    /// The path leads above its root.
+    #[error("the path climbs above the root of the server with `..`")]
+    Climbs,
     /// More than [`MAX_BYTES`].
     #[error("the {0} is longer than {MAX_BYTES} bytes")]
     TooLong(&'static str),
@@ -123,6 +135,7 @@ impl TargetError {
             | Self::Fragment
             | Self::Control(_)
             | Self::PathIsAddress
+            | Self::Climbs
             | Self::TooLong(_)) => error,
         }
     }
@@ -243,6 +256,30 @@ impl Target {
     /// Whether scheme, host and port are the same: what decides which secrets a redirect may see.
     pub fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.host == other.host && self.port == other.port
+    }
+
+    /// The same address with another path and query; bytes that they cannot hold are percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`] if the text cannot be a path, or leads above the root (`/a/../../b`).
+    pub fn with_path(&self, path: &str) -> Result<Self, TargetError> {
+        let path = clean_path(path)?;
+        if climbs(&path) {
+            return Err(TargetError::Climbs);
+        }
+        Ok(Self { path, ..self.clone() })
+    }
+
+    /// The same address without user name and password.
+    #[must_use]
+    pub fn without_credentials(&self) -> Self {
+        Self { credentials: None, ..self.clone() }
+    }
+
+    /// The address as the URL of an HTTP request, without user name and password.
+    pub fn http_url(&self) -> String {
+        format!("{}://{}{}", self.scheme.http_name(), self.host_header(), self.path)
     }
 
     /// Resolves a `Location` against this address (RFC 9110, 10.2.2); its fragment is dropped.
@@ -403,6 +440,23 @@ fn clean_path(path: &str) -> Result<String, TargetError> {
         }
     }
     Ok(out)
+}
+
+/// Whether a path has more steps up than down at any place; dots may be escaped.
+fn climbs(path: &str) -> bool {
+    let before_query = path.split('?').next().unwrap_or_default();
+    let mut depth = 0_i32;
+    for segment in before_query.split('/').filter(|segment| !segment.is_empty()) {
+        match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
+            "." => {}
+            ".." => depth -= 1,
+            _ => depth = depth.saturating_add(1),
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
 }
 
 /// The first part of a text for an error message, without a password.

@@ -172,6 +172,7 @@ async fn follow(
                 RedirectError::Downgrade => {
                     "use an address that stays encrypted, or begin with ws if that is acceptable"
                 }
+                RedirectError::Content => "a handshake has no content: this cannot be",
             };
             Trouble::new(FailureKind::Redirect, super::handshake::printable(&error.to_string()), advice)
                 .with_response(response)

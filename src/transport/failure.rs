@@ -106,6 +106,8 @@ pub enum FailureKind {
     Extension,
     /// The link opened, and ended before its first message.
     FirstMessage,
+    /// The body of an answer is too long, or is not what its headers say.
+    Content,
 }
 
 impl FailureKind {
@@ -133,7 +135,8 @@ impl FailureKind {
             | Self::Refused
             | Self::Redirect
             | Self::Upgrade
-            | Self::FirstMessage => None,
+            | Self::FirstMessage
+            | Self::Content => None,
         }
     }
 }

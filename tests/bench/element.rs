@@ -20,6 +20,7 @@ use backshell::language::source::Source;
 use backshell::settings;
 use backshell::tasks::Tasks;
 use backshell::transport::dial::{Environment, Network};
+use backshell::transport::http::Http;
 use backshell::transport::proxy;
 use backshell::value::Value;
 
@@ -108,7 +109,7 @@ pub(crate) fn services(limits: Limits, tasks: &mut Tasks) -> Services {
     tasks.spawn("gate", |stop| run.run(stop));
     let dials =
         Environment { connector: Arc::new(Network::default()), system_proxy: proxy::System::read(|_| None) };
-    Services { gate, store: None, dials, clock: Clock::start() }
+    Services { gate, store: None, dials, http: Http::default(), clock: Clock::start() }
 }
 
 /// No limit to dials.

@@ -17,6 +17,7 @@ use backshell::language::source::Source;
 use backshell::settings;
 use backshell::tasks::Tasks;
 use backshell::transport::dial::Environment;
+use backshell::transport::http::Http;
 use backshell::value::Value;
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,13 @@ impl Element {
         let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
         let granting = gate.clone();
         tasks.spawn("dial budget", |stop| granting.run(stop));
-        let services =
-            Services { gate, store: None, dials: Environment::of_process(), clock: Clock::start() };
+        let services = Services {
+            gate,
+            store: None,
+            dials: Environment::of_process(),
+            http: Http::default(),
+            clock: Clock::start(),
+        };
         let stop = CancellationToken::new();
         let handle =
             driver::start(Arc::new(spec(connection, params, edit)), services, &mut tasks, stop.clone());

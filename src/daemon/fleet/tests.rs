@@ -13,6 +13,7 @@ use crate::element::status::ElementState;
 use crate::engine::link::budget::Limits;
 use crate::language::model::id::ParamIx;
 use crate::transport::dial::Environment;
+use crate::transport::http::Http;
 use crate::value::Wall;
 
 const DEFINITION: &str = include_str!("../../../protocols/nmos-is07-events/protocol.xml");
@@ -51,6 +52,7 @@ impl Stage {
             gate: Gate::new(Limits { per_second: None, per_host_per_second: None }),
             store,
             dials: Environment::of_process(),
+            http: Http::default(),
             clock: Clock::at(Wall(0), 1),
         };
         let mut fleet = Fleet::new(config, loaded, services);

@@ -295,7 +295,7 @@ impl Driver {
     }
 }
 
-fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
+pub(super) fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
     let path = |file: &Option<Arc<str>>| file.as_deref().map(PathBuf::from);
     TlsSettings {
         ca: path(&spec.tls.ca),
@@ -308,7 +308,10 @@ fn tls_settings(spec: &ConnectionSpec) -> TlsSettings {
 }
 
 /// The proxy of the handshake session goes first: a parameter may hold it, which people set while the element runs.
-fn proxy(of_session: Option<(Secret<String>, Option<Credentials>)>, spec: &ConnectionSpec) -> Choice {
+pub(super) fn proxy(
+    of_session: Option<(Secret<String>, Option<Credentials>)>,
+    spec: &ConnectionSpec,
+) -> Choice {
     match of_session {
         Some((url, Some(credentials))) => return Choice::Server { url, credentials },
         Some((url, None)) => return Choice::Url(url),

@@ -21,6 +21,7 @@ impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Send { connection, message } => self.send(connection, message),
+            Effect::Request(order) => self.request_sent(*order),
             Effect::Watched { connection, param, old, new, origin } => {
                 self.watched(connection, param, old, new, origin);
             }

@@ -13,7 +13,7 @@ use crate::element::status::{ElementState, Status};
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
-use crate::engine::logic::{Engine, Options};
+use crate::engine::logic::{Engine, Options, OwnAddress};
 use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
@@ -33,6 +33,8 @@ impl Driver {
         };
         let mut options =
             Options { connections: spec.connections.iter().map(overrides).collect(), ..Options::default() };
+        let own = |spec: &ConnectionSpec| OwnAddress { host: spec.host.clone(), port: spec.port };
+        options.addresses = spec.connections.iter().map(own).collect();
         options.messages.tai_offset = i64::try_from(spec.tai_offset.as_secs()).unwrap_or(0);
         let slots = (0..spec.protocol.connections.len())
             .filter_map(ConnectionIx::new)

@@ -22,6 +22,7 @@ use crate::language::model::Protocol;
 use crate::language::source::Source;
 use crate::transport::dial::{Connector, Io};
 use crate::transport::handshake::accept_key;
+use crate::transport::http::Http;
 use crate::transport::proxy::System;
 use crate::transport::wire::{Closed, Event, Inbox, Message, Outbox, Role, Setup};
 use crate::value::{Secret, Wall};
@@ -248,7 +249,8 @@ impl Rig {
         let dials = Environment { connector: Arc::new(Net(calls_in)), system_proxy: System::read(|_| None) };
         let clock = Clock::at(Wall(EPOCH), given.seed);
         let stop = CancellationToken::new();
-        let services = Services { gate: gate.clone(), store: given.store, dials, clock };
+        let services =
+            Services { gate: gate.clone(), store: given.store, dials, http: Http::default(), clock };
         let handle = start(spec, services, &mut tasks, stop.clone());
         Self { calls, protocol, handle, gate, tasks, stop }
     }

@@ -5,6 +5,7 @@ use rand::Rng;
 use bytes::Bytes;
 
 use crate::engine::codec::Set;
+use crate::engine::codec::http::decode;
 use crate::engine::codec::message::Message;
 use crate::engine::param::Params;
 use crate::engine::target::request::{Header, Provenance, Request, RequestError, basic};
@@ -88,7 +89,14 @@ pub fn proxy(
     params: &Params,
     connection: ConnectionIx,
 ) -> Option<(Secret<String>, Option<target::Credentials>)> {
-    let session = params.protocol().session(params.protocol().connection(connection).handshake?);
+    proxy_of(params, params.protocol().session(params.protocol().connection(connection).handshake?))
+}
+
+/// The proxy that a session names; see [`proxy`].
+pub fn proxy_of(
+    params: &Params,
+    session: &connection::Session,
+) -> Option<(Secret<String>, Option<target::Credentials>)> {
     let proxy = session.proxy.as_ref()?;
     let server = text_of(params, &proxy.server);
     if is_blank(&server) {
@@ -133,11 +141,11 @@ fn resolve(
     Ok(Some((target, source)))
 }
 
-fn is_blank(text: &str) -> bool {
+pub(super) fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-fn to_header(params: &Params, header: &connection::Header) -> Header {
+pub(super) fn to_header(params: &Params, header: &connection::Header) -> Header {
     let value = text_of(params, &header.value);
     let from = from(params, &header.value);
     if header.secret || is_secret(params, &header.value) {
@@ -155,14 +163,14 @@ pub fn text_of(params: &Params, source: &Source) -> String {
     }
 }
 
-fn from(params: &Params, source: &Source) -> Provenance {
+pub(super) fn from(params: &Params, source: &Source) -> Provenance {
     match source {
         Source::Literal(_) => Provenance::Literal,
         Source::Param(param) => Provenance::Param(params.describe(*param).id),
     }
 }
 
-fn is_secret(params: &Params, source: &Source) -> bool {
+pub(super) fn is_secret(params: &Params, source: &Source) -> bool {
     match source {
         Source::Literal(_) => false,
         Source::Param(param) => params.describe(*param).secret,
@@ -198,12 +206,17 @@ pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> (Ve
     }
     let Some(body) = answer.body else { return (sets, 0) };
     if let Some(param) = exchange.content_param {
-        sets.push(Set { param, value: body_value(body, content_type(answer.headers)) });
+        sets.push(Set { param, value: decode(body, content_type(answer.headers)).value });
     }
     if exchange.matches.is_empty() && exchange.extracts.is_empty() {
         return (sets, 0);
     }
-    let message = Message::new(MessageKind::Text, body.clone());
+    // JSON is UTF-8 (RFC 8259, 8.1); an answer that names another charset is read in that.
+    let text = match decode(body, content_type(answer.headers)).value {
+        Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+        Value::Empty | Value::Number(_) | Value::Bytes(_) => body.clone(),
+    };
+    let message = Message::new(MessageKind::Text, text);
     if !message.matches(&exchange.matches) {
         return (sets, 0);
     }
@@ -211,24 +224,11 @@ pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> (Ve
     (sets, dropped)
 }
 
-fn content_type(headers: &[(String, String)]) -> &str {
+pub(super) fn content_type(headers: &[(String, String)]) -> &str {
     headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
         .map_or("", |(_, value)| value.as_str())
-}
-
-/// A body as text where its charset is known: UTF-8, or ISO 8859-1 where the answer says so; bytes otherwise.
-fn body_value(body: &Bytes, content_type: &str) -> Value {
-    let content_type = content_type.to_ascii_lowercase();
-    let latin = ["iso-8859-1", "latin1"].iter().any(|name| content_type.contains(&format!("charset={name}")));
-    if latin {
-        return Value::text(body.iter().map(|byte| char::from(*byte)).collect::<String>());
-    }
-    match std::str::from_utf8(body) {
-        Ok(text) => Value::text(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        Err(_) => Value::Bytes(body.clone()),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::engine::codec::command::Outgoing;
 use crate::engine::param::Origin;
 use crate::engine::param::change::{Change, Save};
+use crate::engine::session::requests::Order;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ActionIx, ConnectionIx, ParamIx, TriggerIx};
 use crate::language::model::logic::Item;
@@ -23,6 +24,8 @@ pub enum Effect {
         /// The message; a text is UTF-8.
         message: Outgoing,
     },
+    /// Send a request of an HTTP session; [`Engine::answered`](super::Engine::answered) takes what became of it.
+    Request(Box<Order>),
     /// A watched parameter was set: tell the link of the connection.
     Watched {
         /// Whose target or handshake is made of the parameter.
@@ -114,6 +117,8 @@ pub enum Code {
     LockReleased,
     /// A pair was not sent because too many wait for the link already.
     LinkQueueFull,
+    /// A request of an HTTP session could not be made.
+    Request,
 }
 
 /// A part of the definition.
@@ -185,6 +190,10 @@ pub struct Counters {
     pub timeouts: u64,
     /// Pairs that were not sent because their link was down.
     pub not_sent: u64,
+    /// Requests of HTTP sessions that were sent, every try counted.
+    pub requests: u64,
+    /// Answers to them that were 4xx, 5xx, or a redirect that is not followed.
+    pub refusals: u64,
     /// Cycles of timers that were left out: their groups still waited, or the process was held up.
     pub skipped_cycles: u64,
     /// Groups that found no place in their queue.

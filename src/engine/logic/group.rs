@@ -156,6 +156,7 @@ impl Engine {
         if let Some(run) = lane.queue.runs.last() {
             return match &run.phase {
                 Phase::Exchange(exchange, _) => exchange.wake_at().max(lane.queue.pause),
+                Phase::Requests(requests) => self.held_until(requests).max(lane.queue.pause),
                 Phase::Begin | Phase::Item | Phase::End | Phase::Over => lane.queue.pause,
             };
         }
@@ -295,6 +296,7 @@ impl Engine {
                 true
             }
             Phase::Exchange(..) => self.advance_pair(ctx, queue),
+            Phase::Requests(..) => self.advance_session(ctx, queue),
             Phase::End => {
                 run.phase = Phase::Over;
                 let answers = run.answers;
@@ -332,7 +334,11 @@ impl Engine {
             GroupRun::Param(_) => {}
             GroupRun::Action(action) => self.stack.push(Frame::Action { action, fired, next: 0 }),
             GroupRun::Trigger(trigger) => self.stack.push(Frame::Call { trigger, fired }),
-            GroupRun::Session { session, .. } => self.report_session(ctx, session),
+            GroupRun::Session { session, exchange } => {
+                let connection = run.connection;
+                self.begin_session(ctx, queue, session, exchange, connection);
+                return;
+            }
             GroupRun::Pair(pair) => {
                 let connection = protocol.pair(pair).connection.unwrap_or(run.connection);
                 self.begin_pair(ctx, queue, pair, connection);
@@ -340,12 +346,5 @@ impl Engine {
             }
         }
         self.pause_after_item(ctx, queue, None);
-    }
-
-    pub(super) fn report_session(&mut self, ctx: &Context, session: crate::language::model::id::SessionIx) {
-        let site = Site::Item(Item::Session(session));
-        self.report(ctx.now, Severity::Warning, Code::NotRun, &[site], |protocol| {
-            format!("{} is not run: HTTP sessions of groups are not supported yet", site.describe(protocol))
-        });
     }
 }

@@ -34,6 +34,10 @@ pub(super) struct Link {
     pub(super) ready: bool,
     /// Its messages that no response took.
     unmatched: u64,
+    /// The peer has asked not to be asked before (`Retry-After`).
+    pub(super) hold: Option<Instant>,
+    /// `RedundantPolling`: requests go over the second connection of the kind, because this one did not answer.
+    pub(super) on_second: bool,
     failing: Option<Failing>,
 }
 
@@ -160,7 +164,7 @@ impl Engine {
         self.run(ctx);
     }
 
-    /// A pair of the connection got no answer.
+    /// A pair or an HTTP session of the connection got no answer.
     pub(super) fn pair_failed(&mut self, now: Instant, connection: ConnectionIx) {
         self.links[connection.index()].fail(now, Why::Pair);
     }

@@ -139,7 +139,7 @@ impl Engine {
             Phase::Exchange(exchange, _) => {
                 self.protocol.connection(exchange.connection).make_command_by_protocol
             }
-            Phase::Begin | Phase::Item | Phase::End | Phase::Over => false,
+            Phase::Requests(_) | Phase::Begin | Phase::Item | Phase::End | Phase::Over => false,
         })
     }
 

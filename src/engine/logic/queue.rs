@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::engine::codec::command::Outgoing;
+use crate::engine::session::requests::{self, Requests};
 use crate::engine::session::{Ending, Exchange};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx, TimerIx};
 use crate::language::model::logic::GroupOp;
@@ -50,7 +51,7 @@ pub(super) struct Resume {
     pub(super) answers: Answers,
 }
 
-/// What became of the pairs of a running group so far.
+/// What became of the pairs and HTTP sessions of a running group so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answers {
     /// None has ended yet.
@@ -64,6 +65,15 @@ pub(super) enum Answers {
 }
 
 impl Answers {
+    /// With one more HTTP session.
+    pub(super) fn and_session(self, ending: requests::Ending) -> Self {
+        self.and(match ending {
+            requests::Ending::Succeeded => Ending::Succeeded,
+            requests::Ending::Refused { .. } | requests::Ending::TimedOut { .. } => Ending::TimedOut,
+            requests::Ending::NotSent => Ending::NotSent,
+        })
+    }
+
     /// With one more pair.
     pub(super) fn and(self, ending: Ending) -> Self {
         match (self, ending) {
@@ -101,6 +111,8 @@ pub(super) enum Phase {
     Item,
     /// In an exchange: its `before` triggers have run.
     Exchange(Exchange, Stage),
+    /// In an HTTP session: its `before` triggers have run.
+    Requests(Requests),
     /// After the last item.
     End,
     /// Its `after` triggers have run.

@@ -138,7 +138,12 @@ impl Engine {
             Phase::Exchange(exchange, _) if exchange.connection == connection && exchange.is_waiting() => {
                 Some(exchange.pair)
             }
-            Phase::Exchange(..) | Phase::Begin | Phase::Item | Phase::End | Phase::Over => None,
+            Phase::Exchange(..)
+            | Phase::Requests(_)
+            | Phase::Begin
+            | Phase::Item
+            | Phase::End
+            | Phase::Over => None,
         }
     }
 

@@ -5,6 +5,7 @@ mod bounded;
 mod events;
 mod pairs;
 mod queue;
+mod sessions;
 mod timers;
 
 use std::time::{Duration, Instant};
@@ -125,6 +126,9 @@ impl Rig {
             .map(|effect| match effect {
                 Effect::Send { connection, message } => {
                     format!("send {} {}", connection.index(), String::from_utf8_lossy(&message.payload))
+                }
+                Effect::Request(order) => {
+                    format!("request {} {} over {}", order.id, order.request, order.connection.index())
                 }
                 Effect::Watched { connection, param, old, new, origin } => {
                     let (old, new) = (old.to_text(), new.to_text());

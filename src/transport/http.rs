@@ -1,0 +1,321 @@
+//! Sends the requests of HTTP sessions: redirects, credentials, bounds and failures in words; decides nothing about when.
+
+mod clients;
+mod login;
+mod origins;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::{Instant, timeout_at};
+
+use self::clients::Clients;
+use self::login::Logins;
+use self::origins::Origins;
+pub use self::origins::PER_ORIGIN;
+use super::dial::{Environment, MAX_REDIRECTS, elsewhere};
+use super::failure::{Failure, FailureKind, RetryAfter, Stage, StageLog, Trouble};
+use super::handshake::printable;
+use super::{proxy, tls};
+use crate::engine::session::requests::Redirects;
+use crate::engine::target::Target;
+use crate::engine::target::exchange::{Content, HttpRequest};
+use crate::engine::target::request::RedirectError;
+
+/// What is sent, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The request.
+    pub request: HttpRequest,
+    /// For everything together: waiting for a place, redirects, credentials and the body.
+    pub timeout: Duration,
+    /// TLS, used if the target is encrypted.
+    pub tls: tls::Settings,
+    /// Which proxy.
+    pub proxy: proxy::Choice,
+    /// The longest body, after decompression, in bytes.
+    pub max_bytes: usize,
+    /// Whether redirects are followed.
+    pub redirects: Redirects,
+}
+
+/// An answer; every status is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The whole status line, such as `HTTP/1.1 200 OK`.
+    pub status_line: String,
+    /// Names and values in the order received; bytes that are not UTF-8 are read as ISO 8859-1.
+    pub headers: Vec<(String, String)>,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Addresses that redirects led to, in order, without secrets.
+    pub redirects: Vec<String>,
+}
+
+impl Answer {
+    /// When the peer wants to be asked again.
+    pub fn retry_after(&self) -> Option<RetryAfter> {
+        RetryAfter::parse(self.header("retry-after")?, self.header("date"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why no answer came.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// In words, with the stage.
+    pub failure: Failure,
+    /// Whether a byte of the request may have reached the peer: if not, even a POST may be sent again.
+    pub written: bool,
+}
+
+/// Sends requests; one for the process, shared by all elements.
+///
+/// Elements with equal TLS and proxy settings share connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Http {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clients: Clients,
+    logins: Logins,
+    origins: Origins,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new(PER_ORIGIN)
+    }
+}
+
+impl Http {
+    /// A sender with at most `per_origin` requests under way to the same scheme, host and port; at least one.
+    pub fn new(per_origin: usize) -> Self {
+        let shared = Shared {
+            clients: Clients::default(),
+            logins: Logins::default(),
+            origins: Origins::new(per_origin),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// Redirects (301, 302, 303, 307, 308 with a `Location`) are followed up to [`MAX_REDIRECTS`], never from https to http,
+    /// and without secrets to another origin. A 401 is answered once with the request's login.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`]: no answer came, or one that is too long, is cut, or cannot be decompressed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the request up; the peer may have had it.
+    pub async fn send(&self, plan: Plan, environment: &Environment) -> Result<Answer, Fault> {
+        let deadline = Instant::now() + plan.timeout;
+        let mut log = StageLog::default();
+        log.begin(Stage::Http, format!("waiting for {}", plan.request.target().authority()));
+        let mut written = false;
+        let answer = self.follow(&plan, environment, &mut log, &mut written);
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(mut answer)) => {
+                answer.redirects = std::mem::take(&mut log.redirects);
+                Ok(answer)
+            }
+            Ok(Err(trouble)) => Err(Fault { failure: log.fail(trouble), written }),
+            Err(_) => Err(Fault { failure: log.out_of_time(plan.timeout), written }),
+        }
+    }
+
+    async fn follow(
+        &self,
+        plan: &Plan,
+        environment: &Environment,
+        log: &mut StageLog,
+        written: &mut bool,
+    ) -> Result<Answer, Trouble> {
+        let mut request = plan.request.clone();
+        loop {
+            let answer = self.hop(plan, &request, environment, log, written).await?;
+            let location = match answer.status {
+                301 | 302 | 303 | 307 | 308 => answer.header("location").map(str::to_owned),
+                _ => None,
+            };
+            let Some(location) = location.filter(|_| plan.redirects == Redirects::Follow) else {
+                return Ok(answer);
+            };
+            if log.redirects.len() >= MAX_REDIRECTS {
+                return Err(Trouble::new(
+                    FailureKind::Redirect,
+                    format!(
+                        "`{}` after {MAX_REDIRECTS} redirects: {}",
+                        printable(&answer.status_line),
+                        log.redirects.join(" -> ")
+                    ),
+                    "the peer redirects in a circle: use the address that it ends at",
+                ));
+            }
+            let next = request.redirected(answer.status, &location).map_err(|error| {
+                let advice = match error {
+                    RedirectError::Target(_) => "use the peer's final address instead of one that redirects",
+                    RedirectError::Downgrade => {
+                        "use an address that stays encrypted, or begin with http if that is acceptable"
+                    }
+                    RedirectError::Content => {
+                        "use the final address: what is sent is not given to a server that nobody configured"
+                    }
+                };
+                Trouble::new(FailureKind::Redirect, printable(&error.to_string()), advice)
+            })?;
+            log.done(format!("{}: redirected to {}", printable(&answer.status_line), next.shown_url()));
+            log.begin(Stage::Http, format!("waiting for {}", next.target().authority()));
+            log.redirects.push(next.shown_url());
+            request = next;
+        }
+    }
+
+    /// One address: the request, and once more with credentials if the peer asks for them.
+    async fn hop(
+        &self,
+        plan: &Plan,
+        request: &HttpRequest,
+        environment: &Environment,
+        log: &mut StageLog,
+        written: &mut bool,
+    ) -> Result<Answer, Trouble> {
+        let target = request.target();
+        let settings = elsewhere(&plan.tls, plan.request.target().same_origin(target));
+        let proxy = proxy::choose(&plan.proxy, &environment.system_proxy, target).map_err(|error| {
+            Trouble::new(
+                FailureKind::ProxySetting,
+                error.to_string(),
+                "correct the proxy's address, or set bypassProxy",
+            )
+        })?;
+        let client = self.shared.clients.client(&settings, proxy.as_ref(), target).await?;
+        let _place = self.shared.origins.place(target).await;
+        let origin = origin(target);
+        let mut logins = self.shared.logins.of(&origin, request);
+        loop {
+            log.begin(Stage::Http, format!("waiting for {}", target.authority()));
+            let mut built = build(&client, request, &settings);
+            if let Some(value) = logins.header(request) {
+                built = built.header(http::header::AUTHORIZATION, value);
+            }
+            *written = true;
+            let response = match built.send().await {
+                Ok(response) => response,
+                Err(error) => {
+                    // Where there was no connection, nothing can have been written.
+                    *written = !error.is_connect();
+                    return Err(words::trouble(&error, request, proxy.as_ref()));
+                }
+            };
+            if response.status() == http::StatusCode::UNAUTHORIZED && logins.challenged(&response) {
+                // The connection is of use again only if the body was read.
+                drop(body(response, plan.max_bytes).await);
+                continue;
+            }
+            return answer(response, plan.max_bytes).await;
+        }
+    }
+}
+
+/// Scheme, host and port as one text.
+fn origin(target: &Target) -> String {
+    format!("{}://{}", target.scheme().http_name(), target.authority())
+}
+
+/// The request as reqwest takes it.
+fn build(
+    client: &clients::Client,
+    request: &HttpRequest,
+    settings: &tls::Settings,
+) -> reqwest::RequestBuilder {
+    let mut built = client.http.request(request.method().clone(), client.url(request.target(), settings));
+    let mut has_host = false;
+    for header in request.headers() {
+        has_host |= header.name.eq_ignore_ascii_case("host");
+        built = built.header(header.name.as_str(), header.value.expose().as_str());
+    }
+    if client.hides_host && !has_host {
+        built = built.header(http::header::HOST, request.target().host_header());
+    }
+    match request.content() {
+        Content::None => built,
+        Content::Bytes(bytes) => built.body(bytes.expose().clone()),
+        Content::Form(parts) => {
+            let mut form = reqwest::multipart::Form::new();
+            for part in parts {
+                let bytes = part.content.expose().clone();
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                let mut made = reqwest::multipart::Part::stream_with_length(bytes, length);
+                if let Some(file) = &part.file {
+                    made = made.file_name(file.clone());
+                }
+                if let Some(media_type) = &part.media_type {
+                    // Checked when the definition was loaded; one that is none is left out.
+                    made = match made.mime_str(media_type) {
+                        Ok(made) => made,
+                        Err(_) => continue,
+                    };
+                }
+                form = form.part(part.name.clone(), made);
+            }
+            built.multipart(form)
+        }
+    }
+}
+
+async fn answer(response: reqwest::Response, max_bytes: usize) -> Result<Answer, Trouble> {
+    let status = response.status();
+    let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
+    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
+    let reason = reason.or_else(|| status.canonical_reason().map(str::to_owned)).unwrap_or_default();
+    let status_line = format!("{:?} {} {reason}", response.version(), status.as_u16()).trim_end().to_owned();
+    let headers = response.headers().iter();
+    let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect();
+    let body = body(response, max_bytes).await?;
+    Ok(Answer { status: status.as_u16(), status_line, headers, body, redirects: Vec::new() })
+}
+
+/// The value of a header: UTF-8, else ISO 8859-1 (RFC 9110, 5.5).
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// The whole body, decompressed, at most `max_bytes` of it.
+async fn body(mut response: reqwest::Response, max_bytes: usize) -> Result<Bytes, Trouble> {
+    let mut whole = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if whole.len() + chunk.len() > max_bytes => {
+                return Err(Trouble::new(
+                    FailureKind::Content,
+                    format!("the body of the answer is longer than {max_bytes} bytes"),
+                    "ask for less, or raise maxMessageBytes of the connection's limits",
+                ));
+            }
+            Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
+            Ok(None) => return Ok(whole.freeze()),
+            Err(error) => return Err(words::body_trouble(&error)),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the servers of a test live as long as the test")]
+#[cfg(test)]
+mod tests;

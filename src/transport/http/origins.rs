@@ -1,0 +1,79 @@
+//! How many requests are under way to one server: a place for each, in the order of asking; sends nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::engine::target::Target;
+
+/// How many requests may be under way to the same scheme, host and port.
+///
+/// A device has few workers; what comes beyond waits here, in order, instead of in the device.
+pub const PER_ORIGIN: usize = 32;
+
+/// The places of all servers.
+#[derive(Debug)]
+pub(super) struct Origins {
+    per_origin: usize,
+    // Bound: one entry for each origin with a request under way; the others are swept out.
+    places: Mutex<HashMap<String, Weak<Semaphore>>>,
+}
+
+/// A place; given back when it is dropped.
+pub(super) struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+    _of: Arc<Semaphore>,
+}
+
+impl Origins {
+    pub(super) fn new(per_origin: usize) -> Self {
+        Self { per_origin: per_origin.clamp(1, Semaphore::MAX_PERMITS), places: Mutex::default() }
+    }
+
+    /// Waits for a place; the caller's deadline bounds the wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel-safe: who stops waiting loses its turn.
+    pub(super) async fn place(&self, target: &Target) -> Place {
+        let semaphore = self.semaphore(&super::origin(target));
+        // It is never closed.
+        let permit = semaphore.clone().acquire_owned().await.ok();
+        Place { _permit: permit, _of: semaphore }
+    }
+
+    fn semaphore(&self, origin: &str) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = places.get(origin).and_then(Weak::upgrade) {
+            return found;
+        }
+        if places.len() >= 1_024 && places.len().is_power_of_two() {
+            places.retain(|_, place| place.strong_count() > 0);
+        }
+        let made = Arc::new(Semaphore::new(self.per_origin));
+        places.insert(origin.to_owned(), Arc::downgrade(&made));
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_server_has_its_own_places() {
+        let origins = Origins::new(1);
+        let to = |url: &str| Target::parse(url).unwrap();
+        let first = origins.place(&to("http://h/a")).await;
+        let same = to("http://h:80/b");
+        let mut second = Box::pin(origins.place(&same));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(origins.place(&to("http://h:81/")).now_or_never().is_some());
+        assert!(origins.place(&to("https://h/")).now_or_never().is_some());
+        drop(first);
+        assert!(second.now_or_never().is_some());
+    }
+}

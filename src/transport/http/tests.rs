@@ -1,0 +1,298 @@
+//! Requests to servers of the test over loopback, which say exactly what a case needs.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::engine::target::Credentials;
+use crate::engine::target::exchange::Part;
+use crate::engine::target::request::{Header, Provenance};
+use crate::transport::proxy::System;
+use crate::value::Secret;
+
+/// A server that answers each request of a connection with the next text; an empty one closes instead.
+struct Server {
+    port: u16,
+    /// Heads and bodies as they came, one for each request.
+    seen: mpsc::UnboundedReceiver<String>,
+    /// One for each connection.
+    accepted: mpsc::UnboundedReceiver<()>,
+}
+
+async fn server(answers: Vec<Vec<u8>>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (seen_in, seen) = mpsc::unbounded_channel();
+    let (accepted_in, accepted) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut answers = answers.into_iter();
+        'connections: loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            accepted_in.send(()).unwrap();
+            while let Some(request) = read(&mut socket).await {
+                seen_in.send(request).unwrap();
+                let Some(answer) = answers.next() else { return };
+                if answer.is_empty() {
+                    continue 'connections;
+                }
+                socket.write_all(&answer).await.unwrap();
+            }
+        }
+    });
+    Server { port, seen, accepted }
+}
+
+/// Reads one request with its `Content-Length` or chunked body.
+async fn read(socket: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        match socket.read(&mut chunk).await {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        if body.len() >= length {
+            return Some(text);
+        }
+    }
+}
+
+fn plain(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn get(url: &str) -> HttpRequest {
+    made(http::Method::GET, url, Vec::new(), Content::None, None)
+}
+
+fn made(
+    method: http::Method,
+    url: &str,
+    headers: Vec<Header>,
+    content: Content,
+    login: Option<Credentials>,
+) -> HttpRequest {
+    HttpRequest::new(method, Target::parse(url).unwrap(), headers, content, login).unwrap()
+}
+
+fn login() -> Option<Credentials> {
+    Some(Credentials { user: "Mufasa".to_owned(), password: Secret::new("Circle of Life".to_owned()) })
+}
+
+fn plan(request: HttpRequest) -> Plan {
+    Plan {
+        request,
+        timeout: Duration::from_secs(10),
+        tls: tls::Settings::default(),
+        proxy: proxy::Choice::Direct,
+        max_bytes: 1 << 20,
+        redirects: Redirects::Follow,
+    }
+}
+
+async fn send_with(http: &Http, plan: Plan) -> Result<Answer, Fault> {
+    let environment = Environment { system_proxy: System::default(), ..Environment::of_process() };
+    http.send(plan, &environment).await
+}
+
+async fn send(plan: Plan) -> Result<Answer, Fault> {
+    send_with(&Http::default(), plan).await
+}
+
+#[tokio::test]
+async fn an_answer_has_its_status_line_headers_and_body_and_the_connection_is_kept() {
+    let mut server = server(vec![
+        plain("200 Fine with me", "X-A: 1\r\nX-A: 2\r\n", "{}"),
+        plain("404 Not Found", "", "nothing"),
+    ])
+    .await;
+    let http = Http::default();
+    let url = format!("http://127.0.0.1:{}/a?b=c", server.port);
+    let headers = vec![Header::new("x-api-key", "k", Provenance::Literal)];
+    let request = made(http::Method::GET, &url, headers, Content::None, None);
+    let answer = send_with(&http, plan(request)).await.unwrap();
+    assert_eq!((answer.status, answer.status_line.as_str()), (200, "HTTP/1.1 200 Fine with me"));
+    let named = |name: &str| {
+        let found = answer.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((named("X-A"), &answer.body[..]), (vec!["1".to_owned(), "2".to_owned()], &b"{}"[..]));
+    let answer = send_with(&http, plan(get(&url))).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (404, &b"nothing"[..]));
+    let first = server.seen.recv().await.unwrap();
+    assert!(first.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{first}");
+    assert!(first.contains("\r\nX-Api-Key: k\r\n"), "{first}");
+    assert!(first.contains(&format!("\r\nHost: 127.0.0.1:{}\r\n", server.port)), "{first}");
+    server.accepted.recv().await.unwrap();
+    assert!(server.accepted.try_recv().is_err(), "both went over one connection");
+}
+
+#[tokio::test]
+async fn redirects_are_followed_with_the_verb_that_belongs_to_them_or_left_alone() {
+    let found = || plain("302 Found", "Location: /next\r\n", "");
+    let mut server = server(vec![found(), plain("200 OK", "", "there"), found()]).await;
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let content = Content::Bytes(Secret::new(Bytes::from_static(b"data")));
+    let request = || made(http::Method::POST, &url, Vec::new(), content.clone(), None);
+    let answer = send(plan(request())).await.unwrap();
+    assert_eq!((&answer.body[..], answer.redirects.len()), (&b"there"[..], 1));
+    assert!(server.seen.recv().await.unwrap().ends_with("\r\n\r\ndata"));
+    assert!(server.seen.recv().await.unwrap().starts_with("GET /next "));
+    let left = send(Plan { redirects: Redirects::Leave, ..plan(request()) }).await.unwrap();
+    assert_eq!((left.status, left.redirects.len()), (302, 0));
+}
+
+#[tokio::test]
+async fn a_circle_of_redirects_ends() {
+    let circle = plain("301 Moved Permanently", "Location: /\r\n", "");
+    let server = server(vec![circle; 10]).await;
+    let fault = send(plan(get(&format!("http://127.0.0.1:{}/", server.port)))).await.unwrap_err();
+    assert_eq!(fault.failure.kind, FailureKind::Redirect);
+    assert!(fault.failure.advice.contains("circle"), "{}", fault.failure);
+}
+
+#[tokio::test]
+async fn basic_goes_at_once_and_digest_when_it_is_asked_for_and_ever_after() {
+    // The challenge of RFC 7616, 3.9.1.
+    let challenge = "WWW-Authenticate: Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", \
+        algorithm=SHA-256, nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", \
+        opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"\r\n";
+    let mut server = server(vec![
+        plain("401 Unauthorized", challenge, "no"),
+        plain("200 OK", "", "in"),
+        plain("200 OK", "", "again"),
+        plain("401 Unauthorized", challenge, "stale"),
+        plain("401 Unauthorized", challenge, "wrong"),
+    ])
+    .await;
+    let http = Http::default();
+    let url = format!("http://127.0.0.1:{}/dir/index.html", server.port);
+    let request = || made(http::Method::GET, &url, Vec::new(), Content::None, login());
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        let answer = send_with(&http, plan(request())).await.unwrap();
+        bodies.push((answer.status, String::from_utf8(answer.body.to_vec()).unwrap()));
+    }
+    let body = |status, text: &str| (status, text.to_owned());
+    assert_eq!(bodies, [body(200, "in"), body(200, "again"), body(401, "wrong")]);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        let head = server.seen.recv().await.unwrap();
+        let line = head.lines().find(|line| line.starts_with("Authorization: ")).unwrap().to_owned();
+        sent.push(line);
+    }
+    assert!(sent[0].starts_with("Authorization: Basic "), "{}", sent[0]);
+    assert!(sent[1..].iter().all(|line| line.starts_with("Authorization: Digest username=\"Mufasa\"")));
+    assert!(sent[1].contains("nc=00000001") && sent[2].contains("nc=00000002"), "{sent:?}");
+    assert!(sent[1].contains("uri=\"/dir/index.html\"") && sent[1].contains("algorithm=SHA-256"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_header_of_the_definition_goes_before_the_login_and_wrong_basic_is_not_repeated() {
+    let refusal = || plain("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", "");
+    let mut server = server(vec![refusal(), refusal()]).await;
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let own = vec![Header::new("Authorization", "Bearer t", Provenance::Literal)];
+    for headers in [own, Vec::new()] {
+        let request = made(http::Method::GET, &url, headers, Content::None, login());
+        assert_eq!(send(plan(request)).await.unwrap().status, 401);
+    }
+    assert!(server.seen.recv().await.unwrap().contains("\r\nAuthorization: Bearer t\r\n"));
+    assert!(server.seen.recv().await.unwrap().contains("\r\nAuthorization: Basic "));
+    assert!(server.seen.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_form_is_multipart_with_a_boundary_of_its_own() {
+    let mut server = server(vec![plain("200 OK", "", "")]).await;
+    let part = |name: &str, file: Option<&str>, content: &'static [u8]| Part {
+        name: name.to_owned(),
+        file: file.map(str::to_owned),
+        media_type: file.map(|_| "application/octet-stream".to_owned()),
+        content: Secret::new(Bytes::from_static(content)),
+    };
+    let form = Content::Form(vec![part("id", None, b"7"), part("input", Some("a.mps"), b"NAME\nROWS")]);
+    let url = format!("http://127.0.0.1:{}/jobs", server.port);
+    send(plan(made(http::Method::POST, &url, Vec::new(), form, None))).await.unwrap();
+    let seen = server.seen.recv().await.unwrap();
+    let boundary = seen.split_once("multipart/form-data; boundary=").unwrap().1.lines().next().unwrap();
+    let expected = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n7\r\n--{boundary}\r\n\
+         Content-Disposition: form-data; name=\"input\"; filename=\"a.mps\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\nNAME\nROWS\r\n--{boundary}--\r\n"
+    );
+    assert!(seen.ends_with(&expected), "{seen}");
+}
+
+#[tokio::test]
+async fn a_body_is_bounded_also_after_decompression() {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![b'a'; 3 << 20]).unwrap();
+    let packed = encoder.finish().unwrap();
+    assert!(packed.len() < 20_000);
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len())
+            .into_bytes();
+    answer.extend_from_slice(&packed);
+    let server = server(vec![answer.clone(), Vec::new(), answer]).await;
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let fault = send(plan(get(&url))).await.unwrap_err();
+    assert_eq!(fault.failure.kind, FailureKind::Content);
+    assert_eq!(fault.failure.to_string(), "http: the body of the answer is longer than 1048576 bytes");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_said_and_whether_the_request_was_written() {
+    let check = async |answer: &[u8], kind: FailureKind| {
+        let server = server(vec![answer.to_vec(), Vec::new(), Vec::new()]).await;
+        let fault = send(plan(get(&format!("http://127.0.0.1:{}/", server.port)))).await.unwrap_err();
+        assert_eq!((fault.failure.kind, fault.written), (kind, true), "{}", fault.failure);
+        assert!(!fault.failure.advice.is_empty());
+    };
+    check(b"220 ftp.example ready\r\n\r\n", FailureKind::NotHttp).await;
+    check(b"", FailureKind::Closed).await;
+    check(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx",
+        FailureKind::Content,
+    )
+    .await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let fault = send(plan(get(&format!("http://127.0.0.1:{closed}/")))).await.unwrap_err();
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::ConnectionRefused, false));
+    let fault = send(plan(get("http://no-such-host.invalid/"))).await.unwrap_err();
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::Name, false), "{}", fault.failure);
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read(&mut socket).await.unwrap();
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+    });
+    let fault = send(plan(get(&format!("http://127.0.0.1:{port}/")))).await.unwrap_err();
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::Closed, true), "{}", fault.failure);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let timeout = Duration::from_millis(50);
+    let fault = send(Plan { timeout, ..plan(get(&format!("http://127.0.0.1:{port}/"))) }).await.unwrap_err();
+    assert_eq!(fault.failure.kind, FailureKind::Deadline);
+    assert!(fault.failure.to_string().starts_with("http: no answer within 50 ms"), "{}", fault.failure);
+    drop(listener);
+}

@@ -1,0 +1,132 @@
+//! What a failed request means and what to do about it, in words for an operator; sends nothing.
+
+use std::error::Error;
+use std::io;
+
+use crate::engine::target::Scheme;
+use crate::engine::target::exchange::HttpRequest;
+use crate::transport::dial::words;
+use crate::transport::failure::{FailureKind, Trouble, proxy_unreachable};
+use crate::transport::handshake::printable;
+use crate::transport::proxy::Proxy;
+use crate::transport::tls::{self, Asked};
+
+/// The errors below an error, the nearest first.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// The innermost text of an error: the outer ones of the library only say that a request failed.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).map(|text| printable(&text)).unwrap_or_default()
+}
+
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last()
+}
+
+/// Why a request has no answer.
+pub(super) fn trouble(error: &reqwest::Error, request: &HttpRequest, proxy: Option<&Proxy>) -> Trouble {
+    let place = request.target().authority();
+    let texts: Vec<String> = chain(error).map(|error| error.to_string().to_ascii_lowercase()).collect();
+    let says = |word: &str| texts.iter().any(|text| text.contains(word));
+    let tls_error = chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .find(|error| tls::inner(error).is_some());
+    if let Some(tls_error) = tls_error {
+        return tls::trouble(tls_error, Asked::No);
+    }
+    let plain = io_error(error);
+    if says("dns error") {
+        let name = proxy.map_or_else(|| request.target().host(), |proxy| proxy.host.clone());
+        let why = plain.map_or_else(|| innermost(error), words);
+        let summary = format!("the name `{name}` does not resolve: {why}");
+        let advice = "check the spelling of the name and the DNS of this host, or use an IP address";
+        return match proxy {
+            Some(proxy) => proxy_unreachable(&proxy.to_string(), &summary),
+            None => Trouble::new(FailureKind::Name, summary, advice),
+        };
+    }
+    if error.is_connect() {
+        let why = plain.map_or_else(|| innermost(error), words);
+        if let Some(proxy) = proxy {
+            if says("proxy authorization required") || says("authentication") {
+                return Trouble::new(
+                    FailureKind::ProxyCredentials,
+                    format!("the proxy {proxy} asks for other credentials"),
+                    "correct user name and password of the proxy",
+                );
+            }
+            if says("tunnel") || says("socks") {
+                return Trouble::new(
+                    FailureKind::ProxyRefused,
+                    format!("the proxy {proxy} does not connect to {place}: {why}"),
+                    "check that the proxy may reach the address",
+                );
+            }
+            return proxy_unreachable(&proxy.to_string(), &why);
+        }
+        let refused = plain.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        return if refused {
+            Trouble::new(
+                FailureKind::ConnectionRefused,
+                format!("{place} refuses the connection"),
+                "check the port, and whether the service runs",
+            )
+        } else {
+            Trouble::new(
+                FailureKind::Unreachable,
+                format!("{place} cannot be reached: {why}"),
+                "check address, network and firewall",
+            )
+        };
+    }
+    exchange_trouble(error, request, plain)
+}
+
+/// The connection was there, and no answer came over it.
+fn exchange_trouble(error: &reqwest::Error, request: &HttpRequest, plain: Option<&io::Error>) -> Trouble {
+    let hyper = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    let wants = match request.target().scheme() {
+        Scheme::Ws => "use https if the peer expects TLS on this port",
+        Scheme::Wss => "check the peer's log",
+    };
+    if hyper.is_some_and(hyper::Error::is_parse) {
+        return Trouble::new(
+            FailureKind::NotHttp,
+            "what the peer answers is no HTTP",
+            format!("check the port; {wants}"),
+        );
+    }
+    if hyper.is_some_and(hyper::Error::is_incomplete_message) {
+        return Trouble::new(
+            FailureKind::Closed,
+            "the peer ended the connection before it answered",
+            format!("see whether the peer restarts; {wants}"),
+        );
+    }
+    let why = plain.map_or_else(|| innermost(error), words);
+    Trouble::new(
+        FailureKind::Broken,
+        format!("the connection broke before an answer came: {why}"),
+        "see whether the peer or something in between cuts the connection",
+    )
+}
+
+/// Why the body of an answer cannot be read.
+pub(super) fn body_trouble(error: &reqwest::Error) -> Trouble {
+    // What comes from below the decompression is about the connection, unless it is no frame of HTTP.
+    let below = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    if below.is_some_and(|error| !error.is_parse()) {
+        return Trouble::new(
+            FailureKind::Closed,
+            "the peer ended the connection in the middle of the answer's body",
+            "see whether the peer or something in between cuts long answers",
+        );
+    }
+    Trouble::new(
+        FailureKind::Content,
+        format!("the body of the answer cannot be read: {}", innermost(error)),
+        "the peer says one Content-Encoding or Transfer-Encoding and sends something else",
+    )
+}

@@ -8,6 +8,7 @@ mod peer;
 mod proxies;
 mod refusals;
 mod secure;
+mod web;
 
 use std::future::Future;
 use std::time::Duration;

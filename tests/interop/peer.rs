@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Node,
     /// `pproxy` of PyPI: a proxy.
     Proxy,
+    /// `httpbin` of PyPI on `hypercorn`: a web server.
+    Web,
 }
 
 impl Kind {
@@ -28,13 +30,14 @@ impl Kind {
             Self::Python => "websockets-15.0.1",
             Self::Node => "ws-8.18.3",
             Self::Proxy => "pproxy-2.7.9",
+            Self::Web => "httpbin-0.10.2",
         }
     }
 
     fn install(self, folder: &Path) -> Command {
         let mut command;
         match self {
-            Self::Python | Self::Proxy => {
+            Self::Python | Self::Proxy | Self::Web => {
                 command = Command::new("python3");
                 command.args([
                     "-m",
@@ -44,8 +47,13 @@ impl Kind {
                     "--no-input",
                     "--disable-pip-version-check",
                 ]);
-                command.args(["--timeout", "15", "--retries", "1", "--no-deps", "--upgrade", "--target"]);
-                command.arg(folder).arg(self.name().replacen('-', "==", 1));
+                command.args(["--timeout", "15", "--retries", "1", "--upgrade", "--target"]).arg(folder);
+                command.arg(self.name().replacen('-', "==", 1));
+                if self == Self::Web {
+                    command.arg("hypercorn==0.17.3");
+                } else {
+                    command.arg("--no-deps");
+                }
             }
             Self::Node => {
                 command = Command::new("npm");
@@ -62,8 +70,12 @@ impl Kind {
         let port = port.to_string();
         let mut command;
         match self {
-            Self::Python | Self::Proxy => {
-                let script = if self == Self::Proxy { "proxy.py" } else { "server.py" };
+            Self::Python | Self::Proxy | Self::Web => {
+                let script = match self {
+                    Self::Proxy => "proxy.py",
+                    Self::Web => "web.py",
+                    Self::Python | Self::Node => "server.py",
+                };
                 command = Command::new("python3");
                 command.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
                 command.arg(scripts.join(script)).args([&port, name]).args(files);
@@ -85,10 +97,12 @@ fn library(kind: Kind) -> Result<PathBuf, String> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static PROXY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static WEB: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let cell = match kind {
         Kind::Python => &PYTHON,
         Kind::Node => &NODE,
         Kind::Proxy => &PROXY,
+        Kind::Web => &WEB,
     };
     cell.get_or_init(|| set_up(kind)).clone()
 }
@@ -170,9 +184,11 @@ impl Drop for Peer {
 pub(super) fn shared(kind: Kind) -> Option<Arc<Peer>> {
     static PYTHON: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     static NODE: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
+    static WEB: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     let slot = match kind {
         Kind::Python => &PYTHON,
         Kind::Node => &NODE,
+        Kind::Web => &WEB,
         Kind::Proxy => panic!("a proxy is no server"),
     };
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);

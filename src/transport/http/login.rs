@@ -74,14 +74,18 @@ impl Login {
         let Ok(client) = PasswordClient::try_from(response.headers().get_all(WWW_AUTHENTICATE)) else {
             return false;
         };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         match client {
-            PasswordClient::Basic(_) => return false,
+            // Another part of the server asked for Digest before; Basic that was sent and refused is not repeated.
+            PasswordClient::Basic(_) => {
+                self.answered = true;
+                return kept.remove(&self.origin).is_some();
+            }
             PasswordClient::Digest(_) => {}
             // Schemes that come with later versions of the library.
             _ => return false,
         }
         self.answered = true;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT && !kept.contains_key(&self.origin) {
             // Asked for again when it is needed.
             kept.clear();

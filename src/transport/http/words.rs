@@ -21,6 +21,18 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).map(|text| printable(&text)).unwrap_or_default()
 }
 
+/// The error of rustls somewhere below an error; one inside an I/O error is not among the sources of that.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    fn inside(error: &io::Error) -> Option<&rustls::Error> {
+        let inner = error.get_ref()?;
+        inner.downcast_ref::<rustls::Error>().or_else(|| inside(inner.downcast_ref::<io::Error>()?))
+    }
+    chain(error).find_map(|error| {
+        let direct = error.downcast_ref::<rustls::Error>();
+        direct.or_else(|| inside(error.downcast_ref::<io::Error>()?))
+    })
+}
+
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last()
 }
@@ -30,11 +42,8 @@ pub(super) fn trouble(error: &reqwest::Error, request: &HttpRequest, proxy: Opti
     let place = request.target().authority();
     let texts: Vec<String> = chain(error).map(|error| error.to_string().to_ascii_lowercase()).collect();
     let says = |word: &str| texts.iter().any(|text| text.contains(word));
-    let tls_error = chain(error)
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .find(|error| tls::inner(error).is_some());
-    if let Some(tls_error) = tls_error {
-        return tls::trouble(tls_error, Asked::No);
+    if let Some(tls_error) = tls_error(error) {
+        return tls::trouble(&io::Error::new(io::ErrorKind::InvalidData, tls_error.clone()), Asked::No);
     }
     let plain = io_error(error);
     if says("dns error") {
@@ -89,7 +98,10 @@ fn exchange_trouble(error: &reqwest::Error, request: &HttpRequest, plain: Option
     let hyper = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
     let wants = match request.target().scheme() {
         Scheme::Ws => "use https if the peer expects TLS on this port",
-        Scheme::Wss => "check the peer's log",
+        // Servers on OpenSSL inside asyncio, for one, drop the connection before their alert has left.
+        Scheme::Wss => {
+            "a peer that wants a client certificate may end it so: set certificate and key of the TLS settings"
+        }
     };
     if hyper.is_some_and(hyper::Error::is_parse) {
         return Trouble::new(
@@ -98,7 +110,8 @@ fn exchange_trouble(error: &reqwest::Error, request: &HttpRequest, plain: Option
             format!("check the port; {wants}"),
         );
     }
-    if hyper.is_some_and(hyper::Error::is_incomplete_message) {
+    let ended = plain.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
+    if ended || hyper.is_some_and(hyper::Error::is_incomplete_message) {
         return Trouble::new(
             FailureKind::Closed,
             "the peer ended the connection before it answered",

@@ -111,7 +111,9 @@ fn exchange_trouble(error: &reqwest::Error, request: &HttpRequest, plain: Option
         );
     }
     let ended = plain.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof);
-    if ended || hyper.is_some_and(hyper::Error::is_incomplete_message) {
+    let gone =
+        |error: &hyper::Error| error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+    if ended || hyper.is_some_and(gone) {
         return Trouble::new(
             FailureKind::Closed,
             "the peer ended the connection before it answered",

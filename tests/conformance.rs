@@ -237,6 +237,7 @@ fn line(protocol: &Protocol, effect: Effect) -> String {
             }
             MessageKind::Binary => format!("send {} {}", connection.index(), hex(&message.payload)),
         },
+        Effect::Prepared { connection, ready } => format!("prepared {}: {ready}", connection.index()),
         Effect::Request(order) => format!("request over {}: {}", order.connection.index(), order.request),
         Effect::Watched { connection, param, old, new, origin } => {
             let (old, new) = (shown(&old), shown(&new));

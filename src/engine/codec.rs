@@ -17,6 +17,7 @@ pub mod message;
 pub mod raw;
 pub mod render;
 pub mod response;
+pub mod token;
 
 use crate::language::model::id::ParamIx;
 use crate::value::Value;
@@ -31,12 +32,12 @@ pub struct Set {
 }
 
 #[cfg(test)]
-mod clock {
+pub(in crate::engine) mod clock {
     use crate::value::{Context, Wall};
 
     /// A context at a moment that is always the same by the wall clock, with a generator that always gives the same.
     #[allow(clippy::disallowed_methods, reason = "an instant can be made in no other way")]
-    pub(super) fn context(wall: Wall) -> Context {
+    pub(in crate::engine) fn context(wall: Wall) -> Context {
         Context::new(std::time::Instant::now(), wall, 1)
     }
 }

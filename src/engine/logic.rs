@@ -38,6 +38,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod token;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +57,7 @@ use crate::engine::param::change::Event;
 use crate::engine::param::startup::{self, Setting, Stored};
 use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
 use crate::engine::session::Overrides;
+use crate::engine::session::token::TokenState;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, PairIx, ParamIx, ResponseIx, TableIx};
 use crate::language::model::logic::{Item, Time};
@@ -199,6 +201,8 @@ pub struct Engine {
     // Invariant: one entry for each watched parameter, sorted by it.
     /// What the links were told last of the parameters that they watch.
     told: Box<[(ParamIx, Value)]>,
+    /// One for each token of the definition, in its order.
+    tokens: Box<[TokenState]>,
 }
 
 /// The longest message of a connection and how many groups may wait for its link.
@@ -259,6 +263,7 @@ impl Engine {
             throttle: Throttle::default(),
             spare: Vec::new(),
             told: watched(&protocol),
+            tokens: protocol.tokens.iter().map(|_| TokenState::default()).collect(),
             protocol,
         }
     }
@@ -387,6 +392,7 @@ impl Engine {
         self.begin();
         self.stirred = true;
         self.fire_timers(ctx);
+        self.renew_tokens(ctx);
         self.finish(ctx);
     }
 
@@ -453,6 +459,6 @@ impl Engine {
         // While the queues rest, what is due in them waits for the end of the rest.
         let queues = queues.max(self.rest);
         let clocks = self.clocks.iter().filter_map(Clock::wake_at);
-        clocks.chain(queues).chain(self.timeout_wake()).min()
+        clocks.chain(queues).chain(self.timeout_wake()).chain(self.tokens_wake()).min()
     }
 }

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod requests;
+pub mod token;
 
 use std::time::{Duration, Instant};
 

@@ -13,6 +13,7 @@ pub mod logic;
 pub mod message;
 pub mod param;
 pub mod template;
+pub mod token;
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
@@ -26,6 +27,7 @@ use crate::language::model::id::{
 use crate::language::model::logic::{Action, Group, Item, Pair, Time, Timer, Trigger};
 use crate::language::model::message::{Command, Response};
 use crate::language::model::param::{Param, Table};
+use crate::language::model::token::Token;
 
 /// One protocol definition, resolved; equal to another one if both do the same, however they are written.
 #[derive(Debug, PartialEq)]
@@ -57,8 +59,12 @@ pub struct Protocol {
     pub actions: Vec<Action>,
     /// The timers, sorted by id.
     pub timers: Vec<Timer>,
-    /// How many group execution queues an element has: the main one and one for each further thread.
+    /// How many group execution queues an element has: the main one, one for each further thread, and our own.
     pub queues: u16,
+    /// How many of the last queues are our own: they fetch tokens and run what comes before a link.
+    pub own_queues: u16,
+    /// What requests and links need before they go out.
+    pub tokens: Vec<Token>,
     /// Which triggers fire when; see [`Protocol::triggers_on`].
     pub(crate) dispatch: HashMap<(Item, Time), Box<[TriggerIx]>>,
     /// Triggers on `each` item of a kind: what fires for an item that has no trigger of its own for the time.

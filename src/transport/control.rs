@@ -90,6 +90,9 @@ impl Control {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .tls_backend_preconfigured(
+                super::http::trusting_nobody().map_err(|error| bad(error.to_string()))?,
+            )
             .build()
             .map_err(|error| bad(error.to_string()))?;
         Ok(Self { base: url, http })

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 
 use self::clients::Clients;
+pub(crate) use self::clients::trusting_nobody;
 use self::login::Logins;
 use self::origins::Origins;
 pub use self::origins::PER_ORIGIN;

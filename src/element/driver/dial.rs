@@ -122,6 +122,22 @@ impl Driver {
         self.link_inputs.push_back((connection, Input::Failed { epoch, verdict }));
     }
 
+    /// The link cannot be dialled yet: its token or the session before it is missing.
+    pub(super) fn not_prepared(&mut self, connection: ConnectionIx, epoch: Epoch, why: &str) {
+        let failure = FailureStatus {
+            summary: why.to_owned(),
+            advice:
+                "see the failures of the HTTP session in the log or with `backshell tap`; it is tried again"
+                    .to_owned(),
+            status: None,
+            body: None,
+            stages: Vec::new(),
+            at: self.ctx.wall,
+        };
+        self.failed(connection, epoch, failure);
+        self.link_inputs.push_back((connection, Input::Failed { epoch, verdict: Verdict::TRANSIENT }));
+    }
+
     /// The dial's task panicked: an error of ours, which must not take the element with it.
     pub(super) fn dial_lost(&mut self, connection: ConnectionIx, epoch: Epoch) {
         let failure = FailureStatus {

@@ -21,6 +21,7 @@ impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Send { connection, message } => self.send(connection, message),
+            Effect::Prepared { connection, ready } => self.prepared(connection, ready),
             Effect::Request(order) => self.request_sent(*order),
             Effect::Watched { connection, param, old, new, origin } => {
                 self.watched(connection, param, old, new, origin);
@@ -123,16 +124,22 @@ impl Driver {
 
     /// Whether a connection has an address now.
     pub(super) fn target_of(&self, connection: ConnectionIx) -> Target {
+        // The session before the link brings it.
+        if self.engine.protocol().connection(connection).before.is_some() || self.has_address(connection) {
+            Target::Known
+        } else {
+            Target::Empty
+        }
+    }
+
+    /// Whether a dynamic address or a host is there.
+    pub(super) fn has_address(&self, connection: ConnectionIx) -> bool {
         let protocol = self.engine.protocol();
         let dynamic = protocol.connection(connection).dynamic_ip;
         let filled = |value: &Value| !value.to_text().trim().is_empty();
         let has_dynamic = dynamic.is_some_and(|param| filled(self.engine.params().get(param)));
         let host = self.spec.connections.get(connection.index()).and_then(|spec| spec.host.as_ref());
-        if has_dynamic || host.is_some_and(|host| !host.trim().is_empty()) {
-            Target::Known
-        } else {
-            Target::Empty
-        }
+        has_dynamic || host.is_some_and(|host| !host.trim().is_empty())
     }
 
     fn save(&mut self, writes: Vec<Write>) {

@@ -53,16 +53,19 @@ impl Driver {
     fn perform_link(&mut self, connection: ConnectionIx, effect: Effect) {
         match effect {
             Effect::RequestDial { epoch } => {
-                let host = self.aim(connection, epoch);
-                let ticket = self.services.gate.ask(&host);
-                if let Some(life) = self.life(connection) {
-                    life.ticket = Some((epoch, ticket));
+                if self.engine.needs_preparation(connection) {
+                    if let Some(life) = self.life(connection) {
+                        life.preparing = Some(epoch);
+                    }
+                    self.engine.prepare(&mut self.ctx, connection);
+                } else {
+                    self.ask_for_dial(connection, epoch);
                 }
-                self.status_is_old = true;
             }
             Effect::CancelRequest { epoch } => {
                 if let Some(life) = self.life(connection) {
                     life.ticket.take_if(|(of, _)| *of == epoch);
+                    life.preparing.take_if(|of| *of == epoch);
                 }
             }
             Effect::Dial { epoch, deadline } => self.dial(connection, epoch, deadline),
@@ -100,6 +103,32 @@ impl Driver {
                 self.status_is_old = true;
             }
         }
+    }
+
+    /// Asks the dial budget, with the host of the present target.
+    fn ask_for_dial(&mut self, connection: ConnectionIx, epoch: Epoch) {
+        let host = self.aim(connection, epoch);
+        let ticket = self.services.gate.ask(&host);
+        if let Some(life) = self.life(connection) {
+            life.ticket = Some((epoch, ticket));
+        }
+        self.status_is_old = true;
+    }
+
+    /// What a link needs before it opens is there, or could not be had.
+    pub(super) fn prepared(&mut self, connection: ConnectionIx, ready: bool) {
+        // Nobody may wait any more.
+        let Some(epoch) = self.life(connection).and_then(|life| life.preparing.take()) else { return };
+        if ready && self.has_address(connection) {
+            self.ask_for_dial(connection, epoch);
+            return;
+        }
+        let why = if ready {
+            "the session before the link gave no address"
+        } else {
+            "what the link needs before it opens could not be fetched"
+        };
+        self.not_prepared(connection, epoch, why);
     }
 
     fn up(&mut self, connection: ConnectionIx, epoch: Epoch, took_over: bool) {

@@ -28,6 +28,8 @@ pub(super) struct Life {
     pub(super) link: Link,
     /// A place in the dial budget.
     pub(super) ticket: Option<(Epoch, Ticket)>,
+    /// The dial that waits for a token, or for the session before the link.
+    pub(super) preparing: Option<Epoch>,
     /// The dial under way.
     pub(super) dial: Option<Dial>,
     /// The sockets: one, and under open-first or while an old one closes a second.

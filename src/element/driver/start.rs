@@ -45,6 +45,7 @@ impl Driver {
                     Box::new(Life {
                         link: Link::new(&ctx, Policy::of(&settings.reconnect, settings.timeout)),
                         ticket: None,
+                        preparing: None,
                         dial: None,
                         sockets: Vec::new(),
                         epoch: 0,

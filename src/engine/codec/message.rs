@@ -151,7 +151,7 @@ pub(super) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// The text of a value: a string as it is, anything else as JSON.
-    fn text(&self) -> Cow<'a, str> {
+    pub(super) fn text(&self) -> Cow<'a, str> {
         match self {
             Self::Literal(found) => found.text(),
             Self::Tree(serde_json::Value::String(text)) => Cow::Borrowed(text),

@@ -166,7 +166,10 @@ impl Link {
             return;
         }
         match self.state {
-            State::Connecting { attempt: Attempt::Dialling { epoch, .. } } if epoch == over => {
+            // One that never came to its dial: what it needs first could not be had.
+            State::Connecting {
+                attempt: Attempt::Dialling { epoch, .. } | Attempt::Queued { epoch, .. },
+            } if epoch == over => {
                 self.last_close = close.or(self.last_close.take());
                 self.fail(ctx, verdict, Cause::DialFailed, effects);
             }
@@ -176,9 +179,11 @@ impl Link {
                 effects.push(Effect::Down { epoch });
                 self.dropped(ctx, verdict, Cause::Lost(code), effects);
             }
-            State::Ready { epoch, settles, successor: Some(Attempt::Dialling { epoch: next, .. }) }
-                if next == over =>
-            {
+            State::Ready {
+                epoch,
+                settles,
+                successor: Some(Attempt::Dialling { epoch: next, .. } | Attempt::Queued { epoch: next, .. }),
+            } if next == over => {
                 let waiting = self.successor_failed(ctx, verdict);
                 self.state = State::Ready { epoch, settles, successor: Some(waiting) };
             }

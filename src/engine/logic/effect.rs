@@ -26,6 +26,13 @@ pub enum Effect {
     },
     /// Send a request of an HTTP session; [`Engine::answered`](super::Engine::answered) takes what became of it.
     Request(Box<Order>),
+    /// What [`Engine::prepare`](super::Engine::prepare) asked for is there, or could not be had.
+    Prepared {
+        /// Whose link may open.
+        connection: ConnectionIx,
+        /// Whether it is there.
+        ready: bool,
+    },
     /// A watched parameter was set: tell the link of the connection.
     Watched {
         /// Whose target or handshake is made of the parameter.
@@ -119,6 +126,8 @@ pub enum Code {
     LinkQueueFull,
     /// A request of an HTTP session could not be made.
     Request,
+    /// An answer has no token, or an odd one.
+    Token,
 }
 
 /// A part of the definition.

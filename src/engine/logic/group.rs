@@ -226,7 +226,7 @@ impl Engine {
 
     /// Takes the next group; one whose condition does not hold is gone without its triggers.
     fn begin_next(&mut self, ctx: &mut Context, queue: u16) -> bool {
-        if !self.lock.lets_run(queue) {
+        if !self.lock.lets_run(queue) && !self.is_own_queue(queue) {
             return false;
         }
         let lane = &self.lanes[usize::from(queue)];
@@ -312,6 +312,9 @@ impl Engine {
             Phase::Over => {
                 if let Some(run) = lane.queue.runs.pop() {
                     self.group_over(ctx, &run.entry);
+                    if self.is_own_queue(queue) {
+                        self.own_group_over(ctx, &run.entry, run.answers);
+                    }
                 }
                 true
             }

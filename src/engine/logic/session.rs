@@ -9,6 +9,7 @@ use crate::engine::codec::response;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::Phase;
 use crate::engine::logic::state::Chain;
+use crate::engine::logic::token::Permit;
 use crate::engine::logic::{Engine, limits};
 use crate::engine::param::Rejected;
 use crate::engine::session::requests::{Ending, Input, Order, Redirects, Requests, State, Verdict};
@@ -120,6 +121,15 @@ impl Engine {
             return false;
         }
         link.hold = None;
+        match self.permit(ctx, &requests) {
+            Permit::Go(token) => self.with_token(queue, token),
+            // Whoever brings the token stirs the queues.
+            Permit::Wait => return false,
+            Permit::Without => {
+                self.advance_requests(ctx, usize::from(queue), Input::WithoutToken);
+                return true;
+            }
+        }
         match self.order(ctx, &requests) {
             Ok(order) => {
                 self.counters.requests += 1;
@@ -133,6 +143,15 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// Notes which token the next request of a queue carries.
+    fn with_token(&mut self, queue: u16, token: Option<u64>) {
+        if let Some(run) = self.lanes[usize::from(queue)].queue.runs.last_mut()
+            && let Phase::Requests(requests) = &mut run.phase
+        {
+            requests.token = token;
+        }
     }
 
     /// The request of the present exchange.
@@ -211,10 +230,19 @@ impl Engine {
         let has_location = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("location"));
         let custom = protocol.connection(requests.connection).custom_redirect;
         let meaning = http::meaning(exchange, custom, status, has_location);
+        if let Some(number) = requests.token.filter(|_| status == 401 && !requests.renewed)
+            && self.token_refused(requests.connection, number)
+        {
+            self.advance_requests(ctx, queue, Input::TokenRefused);
+            return;
+        }
         if meaning != Meaning::Good {
             self.counters.refusals += 1;
         }
-        let (sets, dropped) = http::capture(&self.params, exchange, answer);
+        let (mut sets, dropped) = http::capture(&self.params, exchange, answer);
+        if meaning == Meaning::Good {
+            sets.extend(self.token_came(ctx, requests.session, requests.exchange, answer));
+        }
         for _ in 0..dropped {
             let _counted = self.params.reject(Rejected::RawType);
         }

@@ -127,6 +127,7 @@ impl Rig {
                 Effect::Send { connection, message } => {
                     format!("send {} {}", connection.index(), String::from_utf8_lossy(&message.payload))
                 }
+                Effect::Prepared { connection, ready } => format!("prepared {} {ready}", connection.index()),
                 Effect::Request(order) => {
                     format!("request {} {} over {}", order.id, order.request, order.connection.index())
                 }

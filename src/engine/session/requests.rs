@@ -96,6 +96,10 @@ pub enum Input {
         /// `ignoreTimeout="true"`.
         ignored: bool,
     },
+    /// The token was refused: the request is sent again with another one, once, without costing a try.
+    TokenRefused,
+    /// There is no token for it.
+    WithoutToken,
     /// Nothing can be sent.
     GiveUp,
 }
@@ -128,6 +132,10 @@ pub struct Requests {
     retries: u32,
     /// The same at the start of each exchange.
     all_retries: u32,
+    /// Which token the last request carried; none if it needed none.
+    pub token: Option<u64>,
+    /// A refused token was replaced for the present exchange: that is tried once.
+    pub renewed: bool,
     /// Where it stands.
     pub state: State,
 }
@@ -148,7 +156,8 @@ impl Requests {
         };
         let all_retries = overrides.retries.unwrap_or(protocol.connection(connection).defaults.retries);
         let state = if exchange < end { State::Ready } else { State::Done(Ending::Succeeded) };
-        Self { session, connection, exchange, end, retries: all_retries, all_retries, state }
+        let (token, renewed) = (None, false);
+        Self { session, connection, exchange, end, retries: all_retries, all_retries, token, renewed, state }
     }
 
     /// Advances the session; inputs that do not fit the state change nothing.
@@ -160,6 +169,7 @@ impl Requests {
             }
             (State::Waiting { .. }, Input::Answered(Meaning::Good)) if self.exchange + 1 < self.end => {
                 self.exchange += 1;
+                self.renewed = false;
                 self.retries = self.all_retries;
                 self.state = State::Ready;
                 Verdict::Next
@@ -178,12 +188,23 @@ impl Requests {
                     None => self.ended(Ending::TimedOut { ignored }),
                 }
             }
+            (State::Waiting { .. }, Input::TokenRefused) => {
+                self.renewed = true;
+                self.state = State::Ready;
+                Verdict::Nothing
+            }
+            (State::Ready, Input::WithoutToken) => self.ended(Ending::TimedOut { ignored: false }),
             (State::Ready | State::Waiting { .. }, Input::GiveUp) => self.ended(Ending::NotSent),
-            (State::Ready, Input::Answered(_) | Input::Silence { .. })
-            | (State::Waiting { .. }, Input::Sent { .. })
+            (State::Ready, Input::Answered(_) | Input::Silence { .. } | Input::TokenRefused)
+            | (State::Waiting { .. }, Input::Sent { .. } | Input::WithoutToken)
             | (
                 State::Done(_),
-                Input::Sent { .. } | Input::Answered(_) | Input::Silence { .. } | Input::GiveUp,
+                Input::Sent { .. }
+                | Input::Answered(_)
+                | Input::Silence { .. }
+                | Input::TokenRefused
+                | Input::WithoutToken
+                | Input::GiveUp,
             ) => Verdict::Nothing,
         }
     }

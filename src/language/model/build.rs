@@ -50,6 +50,8 @@ pub(crate) struct Build {
     pub(crate) actions: Vec<Action>,
     pub(crate) timers: Vec<Timer>,
     pub(crate) queues: u16,
+    pub(crate) own_queues: u16,
+    pub(crate) tokens: Vec<crate::language::model::token::Token>,
     pub(crate) dispatch: HashMap<(Item, Time), Vec<TriggerIx>>,
 }
 
@@ -192,6 +194,8 @@ impl Build {
             },
             tls: Tls { ca: None, certificate: None, key: None, server_name: None, verify: true },
             limits: Limits { max_message_bytes: 16 << 20, send_queue: 1024 },
+            token: None,
+            before: None,
             proxy: None,
         };
         with(&mut connection);
@@ -380,6 +384,8 @@ impl Build {
             actions: self.actions,
             timers: self.timers,
             queues: self.queues,
+            own_queues: self.own_queues,
+            tokens: self.tokens,
             dispatch: self.dispatch.into_iter().map(|(on, triggers)| (on, triggers.into())).collect(),
             names,
             candidates,

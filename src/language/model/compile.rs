@@ -137,6 +137,8 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         actions,
         timers,
         queues: queues.count,
+        own_queues: 0,
+        tokens: Vec::new(),
         dispatch: triggers.dispatch,
         each: triggers.each,
         names: std::mem::take(&mut scope.names),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::language::model::id::{ConnectionId, ConnectionIx, PairIx, ParamIx, SessionId, SessionIx};
+use crate::language::model::id::{
+    ConnectionId, ConnectionIx, GroupIx, PairIx, ParamIx, SessionId, SessionIx,
+};
 use crate::language::model::message::{Extract, Match, Template};
 
 /// One configured end point of an element.
@@ -37,6 +39,10 @@ pub struct Connection {
     pub tls: Tls,
     /// `bs:Limits`.
     pub limits: Limits,
+    /// The token that requests and the link need, by its place in [`Protocol::tokens`](super::Protocol::tokens).
+    pub token: Option<usize>,
+    /// A group of ours with the session that runs before each dial (`bs:Reconnect before`).
+    pub before: Option<GroupIx>,
     /// `bs:Proxy url`: `http://host:port`, `https://`, `socks5://` or `socks5h://`, or `none` for a direct connection.
     pub proxy: Option<Arc<str>>,
 }

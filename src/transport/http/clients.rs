@@ -170,8 +170,7 @@ fn make(key: &Key, config: Option<&ClientConfig>) -> Result<Client, Trouble> {
     }
     let mut config = match config {
         Some(config) => config.clone(),
-        // Without one the library would look for roots of its own; a plain client never uses it.
-        None => plain().map_err(|error| unusable(error.to_string()))?,
+        None => trusting_nobody().map_err(|error| unusable(error.to_string()))?,
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     if let Some(host) = &key.host {
@@ -184,8 +183,8 @@ fn make(key: &Key, config: Option<&ClientConfig>) -> Result<Client, Trouble> {
     Ok(Client { http, hides_host: key.host.is_some() })
 }
 
-/// A configuration that trusts nobody.
-fn plain() -> Result<ClientConfig, rustls::Error> {
+/// A configuration for clients that speak no TLS; without one the library would look for roots of its own.
+pub(crate) fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())

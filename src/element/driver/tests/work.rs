@@ -321,6 +321,7 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
         let life = slot::Life {
             link: link::Link::new(&ctx, link::policy::Policy::default()),
             ticket: None,
+            preparing: None,
             dial: None,
             sockets: vec![socket],
             epoch: 1,

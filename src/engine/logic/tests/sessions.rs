@@ -10,6 +10,7 @@ use crate::language::model::build;
 use crate::language::model::connection::{ConnectionKind, Exchange, IgnoreTimeout, Source};
 use crate::language::model::id::SessionIx;
 use crate::language::model::logic::{Item, Time};
+use crate::language::model::token::{Lifetime, Token, TokenPlace};
 
 /// An HTTP connection with one retry, parameters `status` and `body`, a session of `/a` and `/b`, and a group with it.
 struct World {
@@ -197,4 +198,154 @@ fn a_request_that_cannot_be_made_is_reported_and_the_group_goes_on() {
     let reports: Vec<String> = rig.reports().iter().map(ToString::to_string).collect();
     assert_eq!(reports, ["session 1 was not sent: there is no address"]);
     assert_eq!((rig.engine.queued(), rig.engine.counters().not_sent), (0, 1));
+}
+
+/// A session 2 that fetches a token for connection 0, and group 3 of ours that runs it; group 4 of ours runs session 1.
+fn with_token(world: &mut World, lifetime: Lifetime, before: bool) -> ParamIx {
+    let build = &mut world.traced.build;
+    let param = build.text("token");
+    let fetch = build.session(vec![build::exchange(Source::Literal("/token".into()))], |_| {});
+    let group = build.group(&[GroupRun::Session { session: fetch, exchange: None }], |group| group.queue = 1);
+    let session = world.session;
+    let ahead = build.group(&[GroupRun::Session { session, exchange: Some(0) }], |group| group.queue = 2);
+    (build.queues, build.own_queues) = (3, 2);
+    build.tokens.push(Token {
+        session: fetch,
+        group,
+        param,
+        prefix: "Bearer ".into(),
+        place: TokenPlace::Body,
+        lifetime,
+        margin: Duration::from_secs(30),
+        renew: None,
+    });
+    let connection = &mut build.connections[0];
+    connection.token = Some(0);
+    connection.before = before.then_some(ahead);
+    param
+}
+
+#[test]
+fn requests_wait_for_one_token_and_a_refused_one_is_replaced_once() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    let param = with_token(&mut world, Lifetime::Unknown, false);
+    let group = world.group;
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(group, GroupOp::Execute);
+    rig.enqueue(group, GroupOp::Execute);
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 200, None);
+    assert_eq!(rig.value(param), "Bearer ok");
+    for (status, expected) in [(200, "/a"), (401, "/token"), (200, "/a"), (401, "")] {
+        let (id, lines) = rig.requests();
+        assert_eq!(lines, ["GET http://10.4.2.8/a"], "{status}");
+        rig.answer(id, status, None);
+        if expected == "/token" {
+            let (fetch, lines) = rig.requests();
+            assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+            rig.answer(fetch, 200, None);
+        }
+        if status == 200 && expected == "/a" && rig.engine.counters().requests > 3 {
+            // The second group is done; the third has a token that is refused twice.
+            rig.enqueue(group, GroupOp::Execute);
+        }
+    }
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 200, None);
+    let (id, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/a"]);
+    rig.answer(id, 401, None);
+    assert_eq!(rig.requests().1, [""; 0], "once, and no more");
+}
+
+#[test]
+fn a_token_is_renewed_before_its_end_by_one_fetch() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Fixed(Duration::from_secs(60)), false);
+    let group = world.group;
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(group, GroupOp::Execute);
+    let mut fetches = Vec::new();
+    for _ in 0..600 {
+        loop {
+            let (id, lines) = rig.requests();
+            if lines.is_empty() {
+                break;
+            }
+            fetches.push(rig.ctx.now.duration_since(rig.began).as_secs());
+            rig.answer(id, 200, None);
+        }
+        rig.pass(1_000);
+    }
+    // The first two are the fetch and the request itself; then one each half minute.
+    assert_eq!(&fetches[..5], &[0, 0, 30, 60, 90]);
+    assert_eq!(fetches.len(), 21);
+}
+
+#[test]
+fn without_a_token_requests_fail_and_the_fetch_waits_longer_each_time() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    let group = world.group;
+    let mut rig = rig(world.traced.build);
+    let mut sent = 0;
+    for _ in 0..100 {
+        rig.enqueue(group, GroupOp::Execute);
+        let (id, lines) = rig.requests();
+        sent += lines.len();
+        if !lines.is_empty() {
+            rig.answer(id, 500, None);
+        }
+        rig.pass(100);
+    }
+    // At 0, 1, 3 and 7 s of ten.
+    assert_eq!((sent, rig.engine.queued()), (4, 0));
+}
+
+#[test]
+fn what_comes_before_a_link_is_the_token_and_then_the_session() {
+    let prepared = |rig: &mut Rig| {
+        let effects: Vec<Effect> = rig.engine.effects().collect();
+        let mut id = None;
+        let mut lines = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Request(order) => {
+                    id = Some(order.id);
+                    lines.push(order.request.target().path().to_owned());
+                }
+                Effect::Prepared { ready, .. } => lines.push(format!("prepared {ready}")),
+                _ => {}
+            }
+        }
+        (id.unwrap_or_default(), lines)
+    };
+    let zero = ConnectionIx::new(0).expect("the first");
+    for before in [true, false] {
+        let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+        with_token(&mut world, Lifetime::Unknown, before);
+        let mut rig = rig(world.traced.build);
+        rig.engine.prepare(&mut rig.ctx, zero);
+        rig.engine.prepare(&mut rig.ctx, zero);
+        let (id, lines) = prepared(&mut rig);
+        assert_eq!(lines, ["/token"]);
+        rig.answer(id, 200, None);
+        let (id, lines) = prepared(&mut rig);
+        if before {
+            assert_eq!(lines, ["/a"]);
+            rig.answer(id, 200, None);
+            assert_eq!(prepared(&mut rig).1, ["prepared true"]);
+            rig.engine.prepare(&mut rig.ctx, zero);
+            let (id, lines) = prepared(&mut rig);
+            assert_eq!(lines, ["/a"], "each dial has its own");
+            rig.answer(id, 503, None);
+            assert_eq!(prepared(&mut rig).1, ["prepared false"]);
+        } else {
+            assert_eq!(lines, ["prepared true"]);
+            rig.engine.prepare(&mut rig.ctx, zero);
+            assert_eq!(prepared(&mut rig).1, ["prepared true"]);
+        }
+    }
 }

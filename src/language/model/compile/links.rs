@@ -193,6 +193,8 @@ fn one(scope: &mut Scope, plan: &Plan<'_, '_>, index: ConnectionIx) -> Connectio
         keep_alive: keep_alive(scope, options.keep_alive.as_ref(), user),
         tls: tls(scope, options.tls.as_ref(), skip, user),
         limits: limits(options.limits.as_ref()),
+        token: None,
+        before: None,
         proxy: proxy(scope, options.proxy.as_ref(), user),
     }
 }

@@ -1,0 +1,187 @@
+//! Finds a token and its lifetime in the answer of a session; trusts neither.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+
+use crate::engine::codec::handshake::Answer;
+use crate::engine::codec::http::decode;
+use crate::engine::codec::message::Message;
+use crate::language::model::message::{JsonPath, MessageKind};
+use crate::language::model::token::{Lifetime, Token, TokenPlace};
+use crate::value::{Secret, Wall, parse_number};
+
+/// The longest token, in bytes: a header of more is refused everywhere.
+pub const MAX_TOKEN: usize = 16 << 10;
+
+/// A token as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The token, without a prefix.
+    pub token: Secret<String>,
+    /// How long it is good for from now on; none if nobody says.
+    pub lifetime: Option<Duration>,
+    /// What is odd about it, for people; it is used all the same.
+    pub odd: Option<&'static str>,
+}
+
+/// Why an answer has no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoToken {
+    /// There is nothing where it should be.
+    #[error("the answer has no token where `bs:Token` says it is")]
+    Missing,
+    /// It has a character that no header can have.
+    #[error(
+        "the token in the answer has a line break, a blank or another character that a token cannot have"
+    )]
+    Characters,
+    /// It is longer than [`MAX_TOKEN`].
+    #[error("the token in the answer is longer than {MAX_TOKEN} bytes")]
+    TooLong,
+}
+
+/// Takes the token out of the answer of its session's last exchange.
+///
+/// # Errors
+///
+/// [`NoToken`]; its text never has the token.
+pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoToken> {
+    let body = answer.body.cloned().unwrap_or_default();
+    let content_type = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let text = decode(&body, content_type.map_or("", |(_, value)| value)).value.to_text();
+    let message = Message::new(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()));
+    let at = |path: &JsonPath| message.select(path).map(|node| node.text().into_owned());
+    let found = match &token.place {
+        TokenPlace::Body => {
+            let text = text.trim();
+            // A service that answers in JSON quotes it.
+            serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())
+        }
+        TokenPlace::Path(path) => at(path).unwrap_or_default(),
+        TokenPlace::Header(name) => {
+            let header = answer.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+            header.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        }
+    };
+    if found.is_empty() {
+        return Err(NoToken::Missing);
+    }
+    if found.len() > MAX_TOKEN {
+        return Err(NoToken::TooLong);
+    }
+    if found.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(NoToken::Characters);
+    }
+    let (lifetime, odd) = match &token.lifetime {
+        Lifetime::Unknown => (None, None),
+        Lifetime::Fixed(lifetime) => (Some(*lifetime), None),
+        Lifetime::Path(path) => match at(path).and_then(|text: String| parse_number(&text)) {
+            Some(seconds) if seconds > 0.0 => (Duration::try_from_secs_f64(seconds).ok(), None),
+            Some(_) => (None, Some("its lifetime is over")),
+            None => (None, Some("its lifetime is not where `lifetimePath` says")),
+        },
+        Lifetime::Jwt => match expiry(&found) {
+            Some(expiry) => match expiry.checked_sub(now.0).filter(|left| *left > 0) {
+                Some(left) => (Some(Duration::from_nanos(left)), None),
+                // The clocks of the service and of this host may differ.
+                None => (None, Some("its `exp` is in the past: check the clock of this host")),
+            },
+            None => (None, Some("it is no JSON Web Token with an `exp`")),
+        },
+    };
+    Ok(Found { token: Secret::new(found), lifetime, odd })
+}
+
+/// The claim `exp` of a JSON Web Token, in nanoseconds since 1970.
+fn expiry(token: &str) -> Option<u64> {
+    let payload = token.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let seconds = claims.get("exp")?.as_f64().filter(|seconds| *seconds >= 0.0)?;
+    let nanos = Duration::try_from_secs_f64(seconds).ok()?.as_nanos();
+    Some(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::model::build::{self, Build};
+    use crate::language::model::id::GroupIx;
+
+    fn token(place: TokenPlace, lifetime: Lifetime) -> Token {
+        let mut build = Build::new();
+        let param = build.text("token");
+        let session = build.session(Vec::new(), |_| {});
+        Token {
+            session,
+            group: GroupIx::new(0).expect("the first"),
+            param,
+            prefix: "Bearer ".into(),
+            place,
+            lifetime,
+            margin: Duration::from_secs(30),
+            renew: None,
+        }
+    }
+
+    fn found(
+        token: &Token,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<(String, Option<u64>, bool), NoToken> {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let answer = Answer { status_line: "HTTP/1.1 200 OK", headers: &headers, body: Some(&body) };
+        let now = Wall(1_000_000_000_000);
+        find(token, &answer, now).map(|found| {
+            (
+                found.token.expose().clone(),
+                found.lifetime.map(|lifetime| lifetime.as_secs()),
+                found.odd.is_some(),
+            )
+        })
+    }
+
+    #[test]
+    fn a_token_is_the_body_a_part_of_it_or_a_header() {
+        let body = token(TokenPlace::Body, Lifetime::Unknown);
+        for text in ["abc", " abc\n", "\"abc\""] {
+            assert_eq!(found(&body, &[], text), Ok(("abc".to_owned(), None, false)), "{text}");
+        }
+        let path = token(TokenPlace::Path(build::path("$.access_token")), Lifetime::Unknown);
+        assert_eq!(found(&path, &[], r#"{"access_token":"x.y"}"#).unwrap().0, "x.y");
+        let header = token(TokenPlace::Header("X-Token".into()), Lifetime::Unknown);
+        assert_eq!(found(&header, &[("x-token", " t ")], "").unwrap().0, "t");
+        for (token, text) in [(&body, ""), (&path, "{}"), (&path, "no json"), (&header, "t")] {
+            assert_eq!(found(token, &[], text), Err(NoToken::Missing), "{text}");
+        }
+        assert_eq!(found(&body, &[], "a\r\nX: y"), Err(NoToken::Characters));
+        assert_eq!(found(&body, &[], &"a".repeat(20_000)), Err(NoToken::TooLong));
+    }
+
+    #[test]
+    fn a_lifetime_is_fixed_or_a_part_of_the_answer_or_the_expiry_of_a_web_token() {
+        let check = |lifetime: Lifetime, body: &str, expected: (Option<u64>, bool)| {
+            let token = token(TokenPlace::Path(build::path("$.t")), lifetime);
+            let (_, lifetime, odd) = found(&token, &[], body).unwrap();
+            assert_eq!((lifetime, odd), expected, "{body}");
+        };
+        check(Lifetime::Fixed(Duration::from_secs(900)), r#"{"t":"x"}"#, (Some(900), false));
+        let path = || Lifetime::Path(build::path("$.expires_in"));
+        check(path(), r#"{"t":"x","expires_in":60}"#, (Some(60), false));
+        check(path(), r#"{"t":"x","expires_in":"60"}"#, (Some(60), false));
+        check(path(), r#"{"t":"x","expires_in":-1}"#, (None, true));
+        check(path(), r#"{"t":"x"}"#, (None, true));
+        let web =
+            |payload: &str| format!(r#"{{"t":"eyJhbGciOiJub25lIn0.{}."}}"#, URL_SAFE_NO_PAD.encode(payload));
+        check(Lifetime::Jwt, &web(r#"{"exp":1060}"#), (Some(60), false));
+        check(Lifetime::Jwt, &web(r#"{"exp":999}"#), (None, true));
+        check(Lifetime::Jwt, &web(r#"{"exp":1e300}"#), (None, true));
+        check(Lifetime::Jwt, &web("{}"), (None, true));
+        check(Lifetime::Jwt, r#"{"t":"opaque"}"#, (None, true));
+    }
+}

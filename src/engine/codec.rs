@@ -32,12 +32,12 @@ pub struct Set {
 }
 
 #[cfg(test)]
-pub(in crate::engine) mod clock {
+mod clock {
     use crate::value::{Context, Wall};
 
     /// A context at a moment that is always the same by the wall clock, with a generator that always gives the same.
     #[allow(clippy::disallowed_methods, reason = "an instant can be made in no other way")]
-    pub(in crate::engine) fn context(wall: Wall) -> Context {
+    pub(super) fn context(wall: Wall) -> Context {
         Context::new(std::time::Instant::now(), wall, 1)
     }
 }

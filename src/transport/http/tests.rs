@@ -27,7 +27,7 @@ async fn server(answers: Vec<Vec<u8>>) -> Server {
     let port = listener.local_addr().unwrap().port();
     let (seen_in, seen) = mpsc::unbounded_channel();
     let (accepted_in, accepted) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    tokio::task::spawn(async move {
         let mut answers = answers.into_iter();
         'connections: loop {
             let (mut socket, _) = listener.accept().await.unwrap();
@@ -277,7 +277,7 @@ async fn what_goes_wrong_is_said_and_whether_the_request_was_written() {
 async fn a_body_that_is_cut_is_no_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    tokio::task::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         read(&mut socket).await.unwrap();
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();

@@ -20,7 +20,7 @@ use super::dial::{Environment, MAX_REDIRECTS, elsewhere};
 use super::failure::{Failure, FailureKind, RetryAfter, Stage, StageLog, Trouble};
 use super::handshake::printable;
 use super::{proxy, tls};
-use crate::engine::session::requests::Redirects;
+use crate::engine::session::requests::{After, Redirects};
 use crate::engine::target::Target;
 use crate::engine::target::exchange::{Content, HttpRequest};
 use crate::engine::target::request::RedirectError;
@@ -40,6 +40,8 @@ pub struct Plan {
     pub max_bytes: usize,
     /// Whether redirects are followed.
     pub redirects: Redirects,
+    /// What becomes of the connection.
+    pub connection_after: After,
 }
 
 /// An answer; every status is one.
@@ -210,6 +212,10 @@ impl Http {
         loop {
             log.begin(Stage::Http, format!("waiting for {}", target.authority()));
             let mut built = build(&client, request, &settings);
+            if plan.connection_after == After::Close {
+                // HTTP/2 has one connection for all, and knows no such header.
+                built = built.header(http::header::CONNECTION, "close");
+            }
             if let Some(value) = logins.header(request) {
                 built = built.header(http::header::AUTHORIZATION, value);
             }

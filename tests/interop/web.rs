@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use backshell::engine::session::requests::Redirects;
+use backshell::engine::session::requests::{After, Redirects};
 use backshell::engine::target::exchange::{Content, HttpRequest, Part};
 use backshell::engine::target::request::{Header, Provenance};
 use backshell::engine::target::{Credentials, Target};
@@ -66,6 +66,7 @@ impl Ask {
             proxy: self.proxy,
             max_bytes: 1 << 20,
             redirects: self.redirects,
+            connection_after: After::Keep,
         };
         http.send(plan, &Environment::of_process()).await
     }

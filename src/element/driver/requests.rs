@@ -27,7 +27,16 @@ pub(super) struct Answered {
 impl Driver {
     /// Sends a request; its outcome comes as [`Came::Answered`].
     pub(super) fn request_sent(&mut self, order: Order) {
-        let Order { id, connection, request, timeout, redirects, certificate, proxy: of_session } = order;
+        let Order {
+            id,
+            connection,
+            request,
+            timeout,
+            redirects,
+            connection_after,
+            certificate,
+            proxy: of_session,
+        } = order;
         let Some(spec) = self.spec.connections.get(connection.index()).cloned() else { return };
         let shown = request.to_string();
         if self.is_tapped() {
@@ -49,6 +58,7 @@ impl Driver {
             proxy: proxy(of_session, &spec),
             max_bytes: spec.limits.max_message_bytes,
             redirects,
+            connection_after,
         };
         let (http, environment) = (self.services.http.clone(), self.services.dials.clone());
         let (result_in, result) = oneshot::channel();

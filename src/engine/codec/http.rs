@@ -143,7 +143,7 @@ fn with_query(
     } else {
         path.push(if path.contains('?') { '&' } else { '?' });
         path.push_str(&fields(params, exchange));
-        exchange.parameters.iter().any(|(_, source)| is_secret(params, source))
+        exchange.parameters.iter().any(|field| is_secret(params, &field.value))
     };
     let target = target
         .with_path(&path)
@@ -154,13 +154,13 @@ fn with_query(
 /// `Parameters` as `application/x-www-form-urlencoded`, with `%20` for a blank, which every reader of queries takes.
 fn fields(params: &Params, exchange: &Exchange) -> String {
     let mut text = String::new();
-    for (name, source) in &exchange.parameters {
+    for field in &exchange.parameters {
         if !text.is_empty() {
             text.push('&');
         }
-        encode(&mut text, name.as_bytes());
+        encode(&mut text, field.name.as_bytes());
         text.push('=');
-        encode(&mut text, text_of(params, source).as_bytes());
+        encode(&mut text, text_of(params, &field.value).as_bytes());
     }
     text
 }
@@ -199,11 +199,11 @@ fn content(
         if media.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
             // The frame of the form, its boundary among it, is made when it is sent.
             headers.retain(|header| !header.name.eq_ignore_ascii_case("content-type"));
-            let parts = exchange.parameters.iter().map(|(name, source)| Part {
-                name: name.to_string(),
-                file: None,
-                media_type: None,
-                content: Secret::new(bytes_of(params, source)),
+            let parts = exchange.parameters.iter().map(|field| Part {
+                name: field.name.to_string(),
+                file: field.file.as_deref().map(str::to_owned),
+                media_type: field.media_type.as_deref().map(str::to_owned),
+                content: Secret::new(bytes_of(params, &field.value)),
             });
             let form = Content::Form(parts.collect());
             return if form.len() > order.max_bytes {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::engine::codec::condition;
 use crate::engine::codec::handshake::{self, Address, Answer};
 use crate::engine::codec::http::{self, Meaning, RequestFault};
 use crate::engine::codec::response;
@@ -12,7 +13,7 @@ use crate::engine::logic::state::Chain;
 use crate::engine::logic::token::Permit;
 use crate::engine::logic::{Engine, limits};
 use crate::engine::param::Rejected;
-use crate::engine::session::requests::{Ending, Input, Order, Redirects, Requests, State, Verdict};
+use crate::engine::session::requests::{After, Ending, Input, Order, Redirects, Requests, State, Verdict};
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::language::model::logic::{Item, Time};
@@ -60,6 +61,10 @@ impl Engine {
         connection: ConnectionIx,
     ) {
         let protocol = Arc::clone(&self.protocol);
+        if !condition::allows(protocol.session(session).condition.as_ref(), &self.params, None) {
+            self.pause_after_item(ctx, queue, None);
+            return;
+        }
         let connection = self.polled(connection);
         match protocol.connection(connection).kind {
             // A request may go to the host of a socket too: a token that opens it, for one.
@@ -116,6 +121,12 @@ impl Engine {
             State::Ready => {}
         }
         let requests = requests.clone();
+        let protocol = Arc::clone(&self.protocol);
+        let exchange = &protocol.session(requests.session).exchanges[requests.exchange];
+        if !condition::allows(exchange.condition.as_ref(), &self.params, None) {
+            self.advance_requests(ctx, usize::from(queue), Input::Skipped);
+            return true;
+        }
         let link = &mut self.links[requests.connection.index()];
         if link.hold.is_some_and(|hold| hold > ctx.now) {
             return false;
@@ -175,6 +186,11 @@ impl Engine {
             request,
             timeout: exchange.timeout.or(overrides.timeout).unwrap_or(connection.defaults.timeout),
             redirects: if connection.custom_redirect { Redirects::Leave } else { Redirects::Follow },
+            connection_after: if session.keep_alive || !requests.is_last() {
+                After::Keep
+            } else {
+                After::Close
+            },
             certificate: session.certificate,
             proxy: handshake::proxy_of(&self.params, session),
         })

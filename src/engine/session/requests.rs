@@ -31,6 +31,8 @@ pub struct Order {
     pub timeout: Duration,
     /// Whether redirects are followed.
     pub redirects: Redirects,
+    /// Whether the connection may be kept for later requests.
+    pub connection_after: After,
     /// `loginMethod="certificate"`: the client certificate of the connection's settings is shown.
     pub certificate: bool,
     /// `proxyServer` of the session: URL or `host:port`, and its credentials.
@@ -44,6 +46,15 @@ pub enum Redirects {
     Follow,
     /// It is the answer (`customRedirect`).
     Leave,
+}
+
+/// What becomes of a connection behind a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It is kept for a while: another exchange follows, or the session says `keepAlive`.
+    Keep,
+    /// The peer is asked to close it: a small device has few.
+    Close,
 }
 
 /// Where an HTTP session stands.
@@ -96,6 +107,8 @@ pub enum Input {
         /// `ignoreTimeout="true"`.
         ignored: bool,
     },
+    /// The condition of the present exchange does not hold: it is left out.
+    Skipped,
     /// The token was refused: the request is sent again with another one, once, without costing a try.
     TokenRefused,
     /// There is no token for it.
@@ -160,6 +173,11 @@ impl Requests {
         Self { session, connection, exchange, end, retries: all_retries, all_retries, token, renewed, state }
     }
 
+    /// Whether the present exchange is the last one.
+    pub fn is_last(&self) -> bool {
+        self.exchange + 1 >= self.end
+    }
+
     /// Advances the session; inputs that do not fit the state change nothing.
     pub fn step(&mut self, input: Input) -> Verdict {
         match (self.state, input) {
@@ -167,14 +185,18 @@ impl Requests {
                 self.state = State::Waiting { id };
                 Verdict::Nothing
             }
-            (State::Waiting { .. }, Input::Answered(Meaning::Good)) if self.exchange + 1 < self.end => {
+            (State::Waiting { .. }, Input::Answered(Meaning::Good)) | (State::Ready, Input::Skipped)
+                if self.exchange + 1 < self.end =>
+            {
                 self.exchange += 1;
                 self.renewed = false;
                 self.retries = self.all_retries;
                 self.state = State::Ready;
                 Verdict::Next
             }
-            (State::Waiting { .. }, Input::Answered(Meaning::Good)) => self.ended(Ending::Succeeded),
+            (State::Waiting { .. }, Input::Answered(Meaning::Good)) | (State::Ready, Input::Skipped) => {
+                self.ended(Ending::Succeeded)
+            }
             (State::Waiting { .. }, Input::Answered(Meaning::Bad { ignored })) => {
                 self.ended(Ending::Refused { ignored })
             }
@@ -196,12 +218,13 @@ impl Requests {
             (State::Ready, Input::WithoutToken) => self.ended(Ending::TimedOut { ignored: false }),
             (State::Ready | State::Waiting { .. }, Input::GiveUp) => self.ended(Ending::NotSent),
             (State::Ready, Input::Answered(_) | Input::Silence { .. } | Input::TokenRefused)
-            | (State::Waiting { .. }, Input::Sent { .. } | Input::WithoutToken)
+            | (State::Waiting { .. }, Input::Sent { .. } | Input::Skipped | Input::WithoutToken)
             | (
                 State::Done(_),
                 Input::Sent { .. }
                 | Input::Answered(_)
                 | Input::Silence { .. }
+                | Input::Skipped
                 | Input::TokenRefused
                 | Input::WithoutToken
                 | Input::GiveUp,

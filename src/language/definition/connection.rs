@@ -74,6 +74,12 @@ pub struct Options<'a> {
     pub disconnections_pid: Option<Id>,
     /// `MakeCommandByProtocol`.
     pub make_command: Option<Text<'a>>,
+    /// `RedundantPolling`.
+    pub redundant_polling: Option<Text<'a>>,
+    /// `CustomRedirect`.
+    pub custom_redirect: Option<Text<'a>>,
+    /// `bs:Token`.
+    pub token: Option<Settings<'a>>,
     /// `bs:Reconnect`.
     pub reconnect: Option<Settings<'a>>,
     /// `bs:KeepAlive`.
@@ -186,4 +192,8 @@ pub struct Field<'a> {
     pub secret: Option<Text<'a>>,
     /// `@bs:watch`.
     pub watch: Option<Text<'a>>,
+    /// `@bs:file`.
+    pub file: Option<Text<'a>>,
+    /// `@bs:mediaType`.
+    pub media_type: Option<Text<'a>>,
 }

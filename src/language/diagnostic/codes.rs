@@ -117,6 +117,8 @@ codes! {
     BadProxy = connections::BAD_PROXY;
     BadStopCode = connections::BAD_STOP_CODE;
     HeaderNeverSet = connections::HEADER_NEVER_SET;
+    BadMediaType = connections::BAD_MEDIA_TYPE;
+    HalfToken = connections::HALF_TOKEN;
     BadCondition = logic::BAD_CONDITION;
     NeverFires = logic::NEVER_FIRES;
     OursOnly = logic::OURS_ONLY;

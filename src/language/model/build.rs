@@ -175,6 +175,8 @@ impl Build {
             handshake: None,
             connections_param: None,
             disconnections_param: None,
+            redundant_polling: false,
+            custom_redirect: false,
             make_command_by_protocol: false,
             reconnect: Reconnect {
                 initial_delay: Duration::from_millis(500),
@@ -270,6 +272,7 @@ impl Build {
             certificate: false,
             proxy: None,
             keep_alive: false,
+            condition: None,
             exchanges,
         };
         with(&mut session);
@@ -433,6 +436,7 @@ pub(crate) fn exchange(url: Source) -> Exchange {
         verb: http::Method::GET,
         url,
         headers: Vec::new(),
+        condition: None,
         parameters: Vec::new(),
         data: None,
         status_param: None,

@@ -16,6 +16,7 @@ mod sequence;
 mod sessions;
 mod tables;
 mod template;
+mod tokens;
 mod triggers;
 mod value;
 
@@ -102,7 +103,7 @@ fn constant_bytes(text: &Text<'_>) -> bytes::Bytes {
 fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_, '_>]) -> Protocol {
     let mut params = params::compile(scope, &written.params);
     let tables = tables::compile(scope, &written.params, &mut params);
-    let connections = links::compile(scope, plans, &written.params, &mut params);
+    let mut connections = links::compile(scope, plans, &written.params, &mut params);
     let handshakes: HashSet<i32> =
         plans.iter().filter_map(|plan| plan.handshake()).map(|id| id.value).collect();
     let sessions = sessions::compile(scope, &written.sessions, &handshakes);
@@ -116,7 +117,8 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         .iter()
         .map(|session| session.exchanges.iter().map(|exchange| exchange.id.map(|id| id.value)).collect())
         .collect();
-    let groups = groups::groups(scope, &written.groups, &queues, &exchanges, &handshakes);
+    let mut groups = groups::groups(scope, &written.groups, &queues, &exchanges, &handshakes);
+    let tokens = tokens::compile(scope, plans, &mut connections, &mut groups, queues.count);
     let triggers = triggers::compile(scope, &written.triggers);
     let actions = actions::compile(scope, &written.actions);
     let timers = groups::timers(scope, &written.timers);
@@ -136,9 +138,9 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         triggers: triggers.triggers,
         actions,
         timers,
-        queues: queues.count,
-        own_queues: 0,
-        tokens: Vec::new(),
+        queues: queues.count + tokens.own_queues,
+        own_queues: tokens.own_queues,
+        tokens: tokens.tokens,
         dispatch: triggers.dispatch,
         each: triggers.each,
         names: std::mem::take(&mut scope.names),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::language::model::condition::Condition;
 use crate::language::model::id::{
     ConnectionId, ConnectionIx, GroupIx, PairIx, ParamIx, SessionId, SessionIx,
 };
@@ -29,6 +30,10 @@ pub struct Connection {
     pub connections_param: Option<ParamIx>,
     /// The parameter that receives `host:port` of each link that closed.
     pub disconnections_param: Option<ParamIx>,
+    /// `RedundantPolling`: requests that get no answer go over the other connection of the kind from then on.
+    pub redundant_polling: bool,
+    /// Whether the definition follows redirects of its HTTP answers itself (`customRedirect`).
+    pub custom_redirect: bool,
     /// No automatic `make` of commands (`MakeCommandByProtocol`).
     pub make_command_by_protocol: bool,
     /// `bs:Reconnect`.
@@ -162,6 +167,8 @@ pub struct Session {
     pub proxy: Option<SessionProxy>,
     /// Whether the connection stays open after the last exchange (`keepAlive`).
     pub keep_alive: bool,
+    /// The session is left out while this does not hold.
+    pub condition: Option<Condition>,
     /// The exchanges; a handshake has exactly one.
     pub exchanges: Vec<Exchange>,
 }
@@ -207,8 +214,10 @@ pub struct Exchange {
     pub url: Source,
     /// Headers in the author's order.
     pub headers: Vec<Header>,
+    /// The exchange is left out while this does not hold.
+    pub condition: Option<Condition>,
     /// Query or form parameters in the author's order.
-    pub parameters: Vec<(Arc<str>, Source)>,
+    pub parameters: Vec<FormField>,
     /// The body.
     pub data: Option<Body>,
     /// Receives the whole status line.
@@ -225,6 +234,19 @@ pub struct Exchange {
     pub timeout: Option<Duration>,
     /// What leaves the element's state alone.
     pub ignore_timeout: IgnoreTimeout,
+}
+
+/// A field of a query or a form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FormField {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its value.
+    pub value: Source,
+    /// The name of the file that it is, in a `multipart/form-data` form (`bs:file`).
+    pub file: Option<Arc<str>>,
+    /// The file's type (`bs:mediaType`).
+    pub media_type: Option<Arc<str>>,
 }
 
 /// A body of a request.

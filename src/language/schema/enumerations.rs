@@ -185,7 +185,7 @@ enumeration! {
         Parameter = "parameter" | "param", Yes, "A parameter.";
         Protocol = "protocol", Yes, "The element itself.";
         Response = "response", Yes, "A response.";
-        Session = "session", No("HTTP sessions other than handshakes"), "An HTTP session.";
+        Session = "session", Yes, "An HTTP session.";
         Timer = "timer", Yes, "A timer.";
     }
 }

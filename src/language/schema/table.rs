@@ -123,15 +123,14 @@ static COMMUNICATION_OPTIONS: &[super::Choice] = &[
     choice("chunkedHttp", "Bodies of HTTP requests may be sent in chunks.").remark(),
     choice("closeConnectionOnResponse", "A serial connection closes after each response.")
         .not_run("serial connections"),
-    choice("customRedirect", "HTTP redirects are left to the definition: a 3xx answer is not followed.")
-        .not_run(CUSTOM_REDIRECTS),
+    choice("customRedirect", "HTTP redirects are left to the definition: a 3xx answer is not followed."),
     choice("makeCommandByProtocol", "Commands are made by the action `make` only."),
     choice("packetInfo", "How serial data is cut into packets.").not_run("serial connections"),
     choice(
         "notifyConnectionPIDs",
         "The parameters that show whether the connection is there: `notifyConnectionPIDs:10,11` for `Connections` and `Disconnections`.",
     ),
-    choice("redundantPolling", "Connections stand in for each other.").not_run(REDUNDANT),
+    choice("redundantPolling", "Connections stand in for each other."),
     choice("smartIpHeader", "The sender's address stands in front of received data.")
         .not_run("serial connections"),
 ];
@@ -161,12 +160,6 @@ static NO_TIMEOUTS: Element = element("NoTimeouts", Kind::Nothing, "Answers that
     .children(&[many(&NO_TIMEOUT)]);
 static NO_TIMEOUT: Element =
     element("NoTimeout", Kind::Text, "The text of an answer that does not count as a timeout.");
-
-/// What `customRedirect` is called in the portability report.
-const CUSTOM_REDIRECTS: &str = "HTTP redirects left to the definition (customRedirect)";
-
-/// What `redundantPolling` is called there.
-const REDUNDANT: &str = "redundant polling";
 
 /// The id of a parameter.
 const PARAM: Kind = Kind::Reference(Item::Param);

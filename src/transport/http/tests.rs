@@ -96,6 +96,7 @@ fn plan(request: HttpRequest) -> Plan {
         proxy: proxy::Choice::Direct,
         max_bytes: 1 << 20,
         redirects: Redirects::Follow,
+        connection_after: After::Keep,
     }
 }
 

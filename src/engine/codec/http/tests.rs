@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::codec::clock;
 use crate::engine::param::Origin;
 use crate::language::model::build::{self, Build};
-use crate::language::model::connection::IgnoreTimeout;
+use crate::language::model::connection::{FormField, IgnoreTimeout};
 use crate::language::model::id::{ConnectionIx, ParamIx, SessionIx};
 use crate::language::model::param::{ParamKind, ValueType};
 use crate::value::Wall;
@@ -23,6 +23,10 @@ fn element(change: impl FnOnce(&mut Exchange, [ParamIx; 4])) -> (Params, [ParamI
     build.session(vec![exchange], |_| {});
     build.connection(|connection| connection.dynamic_ip = Some(all[0]));
     (Params::new(build.done()), all)
+}
+
+fn field(name: &str, value: Source) -> FormField {
+    FormField { name: name.into(), value, file: None, media_type: None }
 }
 
 fn made(params: &Params) -> Result<HttpRequest, String> {
@@ -67,7 +71,7 @@ fn the_address_is_absolute_or_the_dynamic_one_or_the_elements_own() {
 fn a_get_carries_its_parameters_in_the_query_and_its_data_behind_the_address() {
     let fields = |exchange: &mut Exchange, [_, _, text, _]: [ParamIx; 4]| {
         exchange.parameters =
-            vec![("a b".into(), Source::Param(text)), ("c".into(), Source::Literal("1".into()))];
+            vec![field("a b", Source::Param(text)), field("c", Source::Literal("1".into()))];
         exchange.data = Some(Body::Plain(Source::Literal("?not=sent".into())));
     };
     let (mut params, [_, url, text, _]) = element(fields);
@@ -88,7 +92,7 @@ fn other_verbs_carry_it_in_the_body() {
     let (mut params, [.., text, _]) = element(|exchange, all| {
         exchange.verb = Method::POST;
         exchange.parameters =
-            vec![("a".into(), Source::Param(all[2])), ("b".into(), Source::Literal("1 2".into()))];
+            vec![field("a", Source::Param(all[2])), field("b", Source::Literal("1 2".into()))];
         exchange.data = Some(Body::Plain(Source::Literal("not sent".into())));
     });
     set(&mut params, text, "x=y");
@@ -138,7 +142,7 @@ fn a_multipart_form_leaves_its_frame_to_the_sender() {
             secret: false,
             watch: true,
         }];
-        exchange.parameters = vec![("job".into(), Source::Param(all[2]))];
+        exchange.parameters = vec![field("job", Source::Param(all[2]))];
     });
     let _ = params.set(text, Value::Bytes(Bytes::from_static(b"\xff\0")), Origin::Api);
     let request = made(&params).unwrap();
@@ -150,7 +154,7 @@ fn a_multipart_form_leaves_its_frame_to_the_sender() {
 #[test]
 fn no_message_and_no_url_shows_a_secret() {
     let (mut params, [_, url, _, token]) = element(|exchange, all| {
-        exchange.parameters = vec![("key".into(), Source::Param(all[3]))];
+        exchange.parameters = vec![field("key", Source::Param(all[3]))];
     });
     set(&mut params, url, "/x");
     set(&mut params, token, "s3cret");

@@ -82,6 +82,9 @@ fn options(element: Element<'_>) -> Options<'_> {
         connections_pid: pid("Connections"),
         disconnections_pid: pid("Disconnections"),
         make_command: text(element, "MakeCommandByProtocol"),
+        redundant_polling: text(element, "RedundantPolling"),
+        custom_redirect: text(element, "CustomRedirect"),
+        token: ours("Token"),
         reconnect: ours("Reconnect"),
         keep_alive: ours("KeepAlive"),
         tls: ours("Tls"),
@@ -143,6 +146,8 @@ fn fields<'a>(element: Element<'a>, section: &'a str, name: &'a str) -> Vec<Fiel
             }),
             secret: our_value(field, "secret"),
             watch: our_value(field, "watch"),
+            file: our_value(field, "file"),
+            media_type: our_value(field, "mediaType"),
         })
         .collect()
 }

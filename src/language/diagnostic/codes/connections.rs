@@ -147,3 +147,19 @@ pub(super) const HEADER_NEVER_SET: Entry = row(
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Authorization\" pid=\"9\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param><Param id=\"9\"><Type>read</Type></Param></Params>",
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket><WebSocketHandshake>25</WebSocketHandshake></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"25\"><Connection id=\"1\"><Request pid=\"8\"><Headers><Header key=\"Authorization\" pid=\"9\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"8\"><Type>read</Type></Param><Param id=\"9\" save=\"true\"><Type>read</Type></Param></Params>",
 );
+pub(super) const BAD_MEDIA_TYPE: Entry = row(
+    "P4019",
+    Warning,
+    "a type that no file has",
+    "`bs:mediaType` has two parts with `/` between them (RFC 9110, 8.3.1), such as `application/zip`.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\"><Headers><Header key=\"Content-Type\">multipart/form-data</Header></Headers><Parameters><Parameter key=\"payload\" pid=\"5\" bs:file=\"a.zip\" bs:mediaType=\"zip\"/></Parameters></Request></Connection></Session></HTTP><Params><Param id=\"5\" save=\"true\"><Type>read</Type></Param></Params>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\"><Headers><Header key=\"Content-Type\">multipart/form-data</Header></Headers><Parameters><Parameter key=\"payload\" pid=\"5\" bs:file=\"a.zip\" bs:mediaType=\"application/zip\"/></Parameters></Request></Connection></Session></HTTP><Params><Param id=\"5\" save=\"true\"><Type>read</Type></Param></Params>",
+);
+pub(super) const HALF_TOKEN: Entry = row(
+    "P4020",
+    Error,
+    "a token that is not told in full, or twice",
+    "`bs:Token` needs `session`, which fetches the token, and `pid`, which receives it. It is in one place (`path`, or `header`, or the whole body), and one thing says how long it is good for (`lifetime`, `lifetimePath` or `jwt`). Or it has `sharedWith` alone, which names another connection that has a token of its own.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\" pid=\"5\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
+);

@@ -225,7 +225,7 @@ fn item(
         ItemKind::Trigger => GroupRun::Trigger(scope.triggers.resolve(written.id, user)?),
         ItemKind::Session => {
             let session = scope.sessions.resolve(written.id, user)?;
-            // A session that is no handshake is counted itself; one that is one is not sent by a group either.
+            // It has no body and no address of its own; it is what a link opens with.
             if handshakes.contains(&written.id.value) {
                 scope.report.not_run(sessions::REQUESTS, written.id.span);
             }

@@ -34,6 +34,11 @@ pub(super) struct Plan<'d, 'a> {
 
 impl Plan<'_, '_> {
     /// The session that is named as the handshake.
+    /// What `CommunicationOptions` say.
+    pub(super) fn options(&self) -> Option<&Options<'_>> {
+        self.port.map(|port| &port.options)
+    }
+
     pub(super) fn handshake(&self) -> Option<Id> {
         self.port.and_then(|port| port.options.handshake)
     }
@@ -188,6 +193,8 @@ fn one(scope: &mut Scope, plan: &Plan<'_, '_>, index: ConnectionIx) -> Connectio
         handshake: handshake(scope, options, kind, user),
         connections_param: opened.and_then(|id| scope.param_for(id, user, Use::NumberSink)),
         disconnections_param: closed.and_then(|id| scope.param_for(id, user, Use::Sink)),
+        redundant_polling: flag(options.redundant_polling.as_ref(), "redundantPolling"),
+        custom_redirect: flag(options.custom_redirect.as_ref(), "customRedirect"),
         make_command_by_protocol: flag(options.make_command.as_ref(), "makeCommandByProtocol"),
         reconnect: reconnect(scope, options.reconnect.as_ref(), user),
         keep_alive: keep_alive(scope, options.keep_alive.as_ref(), user),

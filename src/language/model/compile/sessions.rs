@@ -11,7 +11,7 @@ use crate::language::model::compile::scope::{Scope, Use, User};
 use crate::language::model::compile::value::{is_true, millis, name, shared, short};
 use crate::language::model::compile::{condition, template};
 use crate::language::model::connection::{
-    Body, Credentials, Exchange, Header, IgnoreTimeout, Session, SessionProxy, Source,
+    Body, Credentials, Exchange, FormField, Header, IgnoreTimeout, Session, SessionProxy, Source,
 };
 use crate::language::model::id::{ParamIx, SessionId};
 use crate::language::schema::did_you_mean;
@@ -22,8 +22,8 @@ use crate::language::source::{Span, Spanned};
 const OF_THE_RUNTIME: &[&str] =
     &["upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-accept"];
 
-/// What sessions of groups are called in the portability report.
-pub(super) const REQUESTS: &str = "HTTP sessions other than handshakes";
+/// What the session of a handshake in a group is called in the portability report.
+pub(super) const REQUESTS: &str = "sending the session of an opening handshake from a group";
 
 /// What a session may have and an opening handshake has not, in the portability report.
 const NOT_OF_HANDSHAKES: &str = "bodies, conditions and times of an opening handshake's session";
@@ -46,10 +46,6 @@ pub(super) fn compile(
     let one = |session: &written::Session<'_>| {
         let purpose =
             if handshakes.contains(&session.id.value) { Purpose::Handshake } else { Purpose::Requests };
-        // What such a session says is checked all the same; the engine sends nothing of it yet.
-        if purpose == Purpose::Requests {
-            scope.report.not_run(REQUESTS, session.span);
-        }
         one(scope, session, purpose)
     };
     written.iter().map(one).collect()
@@ -88,7 +84,7 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
             password: setting("proxyPassword").map(|text| secret(scope, "proxyPassword", text, user)),
         }
     });
-    condition::compile(scope, written.condition.as_ref(), user);
+    let condition = condition::compile(scope, written.condition.as_ref(), user);
     if purpose == Purpose::Handshake {
         let settings =
             ["keepAlive", "timeout", "ignoreTimeout"].map(|name| setting(name).map(|text| text.span));
@@ -111,6 +107,7 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
         certificate: login == Some(LoginMethod::Certificate),
         proxy,
         keep_alive: is_true(setting("keepAlive")),
+        condition,
         exchanges,
     }
 }
@@ -161,11 +158,7 @@ fn exchange(
     user: User,
 ) -> Exchange {
     let headers = written.headers.iter().filter_map(|field| header(scope, field, purpose, user)).collect();
-    let parameters = written
-        .parameters
-        .iter()
-        .filter_map(|field| Some((shared(field.key.as_ref()?), source(scope, field, user)?)))
-        .collect();
+    let parameters = written.parameters.iter().filter_map(|field| form_field(scope, field, user)).collect();
     let data = match (&written.template, written.data_pid, &written.data) {
         (Some(text), _, _) => template::compile(scope, text, user).map(Body::Template),
         (None, Some(pid), _) => scope.param_for(pid, user, Use::Source).map(Source::Param).map(Body::Plain),
@@ -179,7 +172,7 @@ fn exchange(
             Some((shared(field.key.as_ref()?), scope.param_for(field.pid?, user, Use::Sink)?))
         })
         .collect();
-    condition::compile(scope, written.condition.as_ref(), user);
+    let condition = condition::compile(scope, written.condition.as_ref(), user);
     if purpose == Purpose::Handshake {
         let texts =
             [&written.condition, &written.timeout, &written.ignore_timeout, &written.data, &written.template];
@@ -193,6 +186,7 @@ fn exchange(
         verb: verb(scope, written.verb.as_ref(), purpose, user),
         url: url(scope, written, purpose, user),
         headers,
+        condition,
         parameters,
         data,
         status_param: status(scope, written.status, user),
@@ -205,6 +199,39 @@ fn exchange(
             written.ignore_timeout.as_ref().or_else(|| session.settings.get("ignoreTimeout")),
         ),
     }
+}
+
+/// A field of a query or a form.
+fn form_field(scope: &mut Scope, field: &Field<'_>, user: User) -> Option<FormField> {
+    let media_type = field.media_type.as_ref().filter(|text| {
+        let fits = text.value.split_once('/').is_some_and(|(kind, rest)| {
+            let rest = rest.split(';').next().unwrap_or_default().trim();
+            is_token(kind.trim()) && is_token(rest)
+        });
+        if !fits {
+            scope.push(
+                Diagnostic::new(
+                    Code::BadMediaType,
+                    text.span,
+                    format!("`{}` of {user} is no type of a file", short(&text.value)),
+                )
+                .with_help("a type has two parts, as in `application/zip`; until then it is left out"),
+            );
+        }
+        fits
+    });
+    Some(FormField {
+        name: shared(field.key.as_ref()?),
+        media_type: media_type.map(shared),
+        file: field.file.as_ref().map(shared),
+        value: source(scope, field, user)?,
+    })
+}
+
+/// Whether a text is a token (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn verb(scope: &mut Scope, text: Option<&Text<'_>>, purpose: Purpose, user: User) -> http::Method {

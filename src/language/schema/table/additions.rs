@@ -1,6 +1,6 @@
 //! The table's rows in our own namespace, `urn:backshell:1`.
 
-use super::PARAM;
+use super::{MILLISECONDS, PARAM};
 use crate::language::schema::bounds;
 use crate::language::schema::enumerations::{Handover, RowsMode};
 use crate::language::schema::{Attribute, Element, Item, Kind, attribute, element, many};
@@ -59,6 +59,37 @@ pub(super) static RECONNECT: Element = element(
         Kind::Text,
         "Further statuses and close codes that count as refused for good, separated by `;`.",
     ),
+    attribute(
+        "before",
+        Kind::Reference(Item::Session),
+        "The HTTP session that runs before each dial: what it brings, such as the address, is what the link opens with. If it fails, the link waits as after a failed dial.",
+    ),
+    attribute(
+        "beforeConnection",
+        Kind::Reference(Item::Connection),
+        "The index of the connection over which that session goes; this one without it.",
+    ),
+]);
+
+pub(super) static TOKEN: Element = element(
+    "Token",
+    Kind::Nothing,
+    "The token that requests over this connection need, and its link: fetched by a session when it is first needed, before it ends, and once more when it is refused with 401.",
+)
+.ours()
+.attributes(&[
+    attribute("session", Kind::Reference(Item::Session), "The session that fetches it; the answer of its last exchange has it."),
+    attribute("connection", Kind::Reference(Item::Connection), "The index of the connection over which that session goes; this one without it."),
+    attribute("pid", PARAM, "The parameter that receives it, for headers to name; best with `bs:secret`."),
+    attribute("scheme", Kind::Text, "What stands in front of it in the parameter, with a blank between: `Bearer`."),
+    attribute("path", Kind::Text, "Which part of the JSON answer it is, as an RFC 9535 path; the whole body without `path` and `header`."),
+    attribute("header", Kind::Text, "Which header of the answer it is."),
+    attribute("lifetime", MILLISECONDS, "How long it is good for, in ms."),
+    attribute("lifetimePath", Kind::Text, "Which part of the JSON answer says for how many seconds, as an RFC 9535 path."),
+    attribute("jwt", Kind::Flag, "Whether it is a JSON Web Token whose `exp` says until when; the signature is not looked at.").default("false"),
+    attribute("margin", MILLISECONDS, "How long before its end a new one is fetched, in ms.").default("30000"),
+    attribute("renew", Kind::Reference(Item::Group), "The group that tells an open link of the new token; without it the link moves if a header of its handshake is the token."),
+    attribute("sharedWith", Kind::Reference(Item::Connection), "The index of the connection whose token is meant, instead of all the others."),
 ]);
 
 pub(super) static KEEP_ALIVE: Element =
@@ -143,6 +174,18 @@ pub(super) const SECRET: Attribute = attribute(
 )
 .ours()
 .default("false");
+
+/// `bs:file` of a form field.
+pub(super) const FILE: Attribute = attribute(
+    "file",
+    Kind::Text,
+    "The field is a file of this name: with the header `Content-Type: multipart/form-data` only.",
+)
+.ours();
+
+/// `bs:mediaType` of a form field.
+pub(super) const MEDIA_TYPE: Attribute =
+    attribute("mediaType", Kind::Text, "The type of the file, such as `application/zip`.").ours();
 
 /// `bs:whenDown` of a pair.
 pub(super) const WHEN_DOWN: Attribute = attribute(

@@ -1,7 +1,7 @@
 //! The table's rows about connections: `Connections`, `PortSettings`, `Ports`.
 
+use super::ConnectionKind;
 use super::additions;
-use super::{CUSTOM_REDIRECTS, ConnectionKind, REDUNDANT};
 use crate::language::schema::bounds;
 use crate::language::schema::{Element, Item, Kind, attribute, element, many, once, section};
 
@@ -63,6 +63,7 @@ static COMMUNICATION_OPTIONS: Element =
         once(&additions::TLS),
         once(&additions::LIMITS),
         once(&additions::PROXY),
+        once(&additions::TOKEN),
     ]);
 static WEB_SOCKET: Element =
     element("WebSocket", Kind::Flag, "Whether the connection is a WebSocket.").default("false");
@@ -96,16 +97,14 @@ static MAKE_COMMAND_BY_PROTOCOL: Element = element(
 static REDUNDANT_POLLING: Element = element(
     "RedundantPolling",
     Kind::Flag,
-    "Whether this connection stands in for another one that is in timeout.",
+    "Whether the other connection of the same kind takes over when a request over this one gets no answer, and back in the same way.",
 )
-.not_run(REDUNDANT)
 .default("false");
 static CUSTOM_REDIRECT: Element = element(
     "CustomRedirect",
     Kind::Flag,
     "Whether HTTP redirects are left to the definition: a 3xx answer is not followed.",
 )
-.not_run(CUSTOM_REDIRECTS)
 .default("false");
 static CHUNKED_HTTP: Element =
     element("ChunkedHttp", Kind::Flag, "Whether bodies of HTTP requests may be sent in chunks.").remark();

@@ -180,6 +180,8 @@ static PARAMETER: Element =
         .attributes(&[
             attribute("key", Kind::Text, "The field's name.").required(),
             attribute("pid", PARAM, "The parameter that holds the value."),
+            additions::FILE,
+            additions::MEDIA_TYPE,
         ]);
 static DATA: Element = element(
     "Data",

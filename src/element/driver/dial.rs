@@ -209,6 +209,12 @@ impl Driver {
         let now = self.ctx.wall;
         let verdict = match (failure.kind.rejection(), failure.status()) {
             (Some(reason), _) => Verdict::rejected(reason),
+            // Its token may be over before its time: with another one it is tried as after any failure.
+            (None, Some(401))
+                if failure.kind == FailureKind::Refused && self.engine.link_refused(connection) =>
+            {
+                Verdict::TRANSIENT
+            }
             (None, Some(status)) if failure.kind == FailureKind::Refused => {
                 let retry_after = failure.retry_after().map(|retry| retry.delay(now));
                 match self.life(connection) {

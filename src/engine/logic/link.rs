@@ -102,6 +102,9 @@ impl Engine {
             LinkChange::Closed => link.failing = None,
             LinkChange::Moved => {}
         }
+        if self.links[connection.index()].ready {
+            self.link_took_token(connection);
+        }
         if was_ready {
             self.interrupt(ctx, connection, change);
         }

@@ -61,6 +61,19 @@ impl Engine {
         true
     }
 
+    /// The handshake of a link was answered with 401: its token is not used again. Whether another one may help.
+    pub fn link_refused(&mut self, connection: ConnectionIx) -> bool {
+        let index = self.protocol.connection(connection).token;
+        index.is_some_and(|index| self.tokens[index].refused_by_link())
+    }
+
+    /// A link has opened: its token is taken.
+    pub(super) fn link_took_token(&mut self, connection: ConnectionIx) {
+        if let Some(index) = self.protocol.connection(connection).token {
+            self.tokens[index].taken_by_link();
+        }
+    }
+
     /// Fetches anew what ends soon.
     pub(super) fn renew_tokens(&mut self, ctx: &Context) {
         if self.life != Life::Running {

@@ -219,12 +219,12 @@ impl Http {
             if let Some(value) = logins.header(request) {
                 built = built.header(http::header::AUTHORIZATION, value);
             }
-            *written = true;
+            let earlier = std::mem::replace(written, true);
             let response = match built.send().await {
                 Ok(response) => response,
                 Err(error) => {
-                    // Where there was no connection, nothing can have been written.
-                    *written = !error.is_connect();
+                    // Where there was no connection nothing can have been written, except to the address that redirected to it.
+                    *written = earlier || !error.is_connect();
                     return Err(words::trouble(&error, request, proxy.as_ref()));
                 }
             };

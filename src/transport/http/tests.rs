@@ -153,6 +153,17 @@ async fn redirects_are_followed_with_the_verb_that_belongs_to_them_or_left_alone
 }
 
 #[tokio::test]
+async fn what_a_server_has_had_before_it_redirected_counts_as_written() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let answer = plain("303 See Other", &format!("Location: http://127.0.0.1:{closed}/\r\n"), "");
+    let server = server(vec![answer]).await;
+    let url = format!("http://127.0.0.1:{}/jobs", server.port);
+    let request = made(http::Method::POST, &url, Vec::new(), Content::None, None);
+    let fault = send(plan(request)).await.unwrap_err();
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::ConnectionRefused, true));
+}
+
+#[tokio::test]
 async fn a_circle_of_redirects_ends() {
     let circle = plain("301 Moved Permanently", "Location: /\r\n", "");
     let server = server(vec![circle; 10]).await;

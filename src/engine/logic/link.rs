@@ -39,6 +39,12 @@ pub(super) struct Link {
     /// `RedundantPolling`: requests go over the second connection of the kind, because this one did not answer.
     pub(super) on_second: bool,
     failing: Option<Failing>,
+    /// It waits for what it needs before it opens.
+    pub(super) preparing: bool,
+    /// The token that the last handshake carried.
+    pub(super) token: Option<u64>,
+    /// That token was fetched because a handshake with the one before was refused.
+    pub(super) token_replaced: bool,
 }
 
 /// Since when a connection does not do what it should.
@@ -96,14 +102,12 @@ impl Engine {
         link.ready = matches!(change, LinkChange::Ready | LinkChange::Swapped);
         match change {
             LinkChange::Ready | LinkChange::Swapped => {
+                link.token_replaced = false;
                 link.failing = link.failing.filter(|failing| failing.why == Why::Pair);
             }
             LinkChange::Down | LinkChange::Rejected => link.fail(ctx.now, Why::Link),
             LinkChange::Closed => link.failing = None,
             LinkChange::Moved => {}
-        }
-        if self.links[connection.index()].ready {
-            self.link_took_token(connection);
         }
         if was_ready {
             self.interrupt(ctx, connection, change);

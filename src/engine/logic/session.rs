@@ -134,6 +134,8 @@ impl Engine {
         link.hold = None;
         match self.permit(ctx, &requests) {
             Permit::Go(token) => self.with_token(queue, token),
+            // The queue of the fetch may have had its turn already: it gets another one.
+            Permit::Fetch => return true,
             // Whoever brings the token stirs the queues.
             Permit::Wait => return false,
             Permit::Without => {
@@ -257,7 +259,7 @@ impl Engine {
         }
         let (mut sets, dropped) = http::capture(&self.params, exchange, answer);
         if meaning == Meaning::Good {
-            sets.extend(self.token_came(ctx, requests.session, requests.exchange, answer));
+            sets.extend(self.tokens_came(ctx, requests.session, requests.exchange, answer));
         }
         for _ in 0..dropped {
             let _counted = self.params.reject(Rejected::RawType);
@@ -299,8 +301,7 @@ impl Engine {
         let (session, connection) = (requests.session, requests.connection);
         self.stirred = true;
         match requests.step(input) {
-            Verdict::Nothing => {}
-            Verdict::Next => self.pair_answered(connection),
+            Verdict::Nothing | Verdict::Next => {}
             Verdict::TryFailed => {
                 self.counters.timeouts += 1;
                 self.fire(Item::Communication, Time::Timeout);
@@ -316,6 +317,10 @@ impl Engine {
                     self.pause_after_item(ctx, queue, None);
                 }
             }
+        }
+        // An exchange that was left out says nothing about the device.
+        if input == Input::Answered(Meaning::Good) {
+            self.pair_answered(connection);
         }
     }
 
@@ -347,7 +352,6 @@ impl Engine {
         match ending {
             Ending::NotSent => {}
             Ending::Succeeded => {
-                self.pair_answered(connection);
                 self.fire(Item::Communication, Time::Succeeded);
                 self.fire(item, Time::Succeeded);
             }

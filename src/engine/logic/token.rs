@@ -12,6 +12,7 @@ use crate::engine::session::requests::Requests;
 use crate::engine::session::token::Need;
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::language::model::logic::{GroupOp, Item};
+use crate::language::model::token::Token;
 use crate::value::{Context, Value};
 
 /// What a request needs before it may go.
@@ -19,7 +20,9 @@ use crate::value::{Context, Value};
 pub(super) enum Permit {
     /// It may go; with the number of the token that it carries, if it needs one.
     Go(Option<u64>),
-    /// It waits for a token.
+    /// It waits for a token, whose fetch has just been queued.
+    Fetch,
+    /// It waits for a token that is being fetched.
     Wait,
     /// There is no token.
     Without,
@@ -36,7 +39,8 @@ impl Engine {
         }
         match self.need(ctx, index) {
             Need::Have(number) => Permit::Go(Some(number)),
-            Need::Fetch | Need::Wait => Permit::Wait,
+            Need::Fetch => Permit::Fetch,
+            Need::Wait => Permit::Wait,
             Need::Fail => Permit::Without,
         }
     }
@@ -61,19 +65,6 @@ impl Engine {
         true
     }
 
-    /// The handshake of a link was answered with 401: its token is not used again. Whether another one may help.
-    pub fn link_refused(&mut self, connection: ConnectionIx) -> bool {
-        let index = self.protocol.connection(connection).token;
-        index.is_some_and(|index| self.tokens[index].refused_by_link())
-    }
-
-    /// A link has opened: its token is taken.
-    pub(super) fn link_took_token(&mut self, connection: ConnectionIx) {
-        if let Some(index) = self.protocol.connection(connection).token {
-            self.tokens[index].taken_by_link();
-        }
-    }
-
     /// Fetches anew what ends soon.
     pub(super) fn renew_tokens(&mut self, ctx: &Context) {
         if self.life != Life::Running {
@@ -91,21 +82,35 @@ impl Engine {
         self.tokens.iter().filter_map(|token| token.wake_at()).min()
     }
 
-    /// The token that an answer brings, for its parameter; none if the session fetches none with this exchange.
-    pub(super) fn token_came(
+    /// The tokens that an answer brings, for their parameters; none if the session fetches none with this exchange.
+    pub(super) fn tokens_came(
         &mut self,
         ctx: &Context,
         session: SessionIx,
         exchange: usize,
         answer: &Answer<'_>,
-    ) -> Option<Set> {
+    ) -> Vec<Set> {
         let protocol = Arc::clone(&self.protocol);
-        let index = protocol.tokens.iter().position(|token| token.session == session)?;
         if exchange + 1 < protocol.session(session).exchanges.len() {
-            return None;
+            return Vec::new();
         }
-        let described = &protocol.tokens[index];
-        let site = Site::Item(Item::Session(session));
+        let mut sets = Vec::new();
+        for (index, described) in protocol.tokens.iter().enumerate() {
+            if described.session == session {
+                sets.extend(self.token_came(ctx, index, described, answer));
+            }
+        }
+        sets
+    }
+
+    fn token_came(
+        &mut self,
+        ctx: &Context,
+        index: usize,
+        described: &Token,
+        answer: &Answer<'_>,
+    ) -> Option<Set> {
+        let site = Site::Item(Item::Session(described.session));
         match token::find(described, answer, ctx.wall) {
             Ok(found) => {
                 if let Some(odd) = found.odd {
@@ -135,6 +140,7 @@ impl Engine {
     pub fn prepare(&mut self, ctx: &mut Context, connection: ConnectionIx) {
         self.begin();
         self.stirred = true;
+        self.links[connection.index()].preparing = true;
         let described = self.protocol.connection(connection);
         let (before, token) = (described.before, described.token);
         if let Some(group) = before {
@@ -145,15 +151,40 @@ impl Engine {
             }
         } else if let Some(index) = token {
             match self.need(ctx, index) {
-                Need::Have(_) => self.effects.push(Effect::Prepared { connection, ready: true }),
-                Need::Fail => self.effects.push(Effect::Prepared { connection, ready: false }),
+                Need::Have(_) => self.tell_prepared(connection, true),
+                Need::Fail => self.tell_prepared(connection, false),
                 // The end of the fetch tells it.
                 Need::Fetch | Need::Wait => {}
             }
         } else {
-            self.effects.push(Effect::Prepared { connection, ready: true });
+            self.tell_prepared(connection, true);
         }
         self.finish(ctx);
+    }
+
+    /// The handshake of a link was answered with 401; whether another token may help, which the next dial fetches.
+    ///
+    /// One that is refused like the one before it is not replaced at once: then it is not the token.
+    pub fn link_refused(&mut self, connection: ConnectionIx) -> bool {
+        let Some(index) = self.protocol.connection(connection).token else { return false };
+        let link = &mut self.links[connection.index()];
+        let (number, was_replaced) = (link.token.take(), std::mem::take(&mut link.token_replaced));
+        let Some(number) = number.filter(|_| !was_replaced) else { return false };
+        link.token_replaced = true;
+        self.tokens[index].refused(number);
+        true
+    }
+
+    /// Tells a link that asked for it that it may open, or that it cannot.
+    fn tell_prepared(&mut self, connection: ConnectionIx, ready: bool) {
+        let token = self.protocol.connection(connection).token;
+        let link = &mut self.links[connection.index()];
+        // Another link has asked for it.
+        if !std::mem::take(&mut link.preparing) {
+            return;
+        }
+        link.token = token.map(|index| self.tokens[index].number());
+        self.effects.push(Effect::Prepared { connection, ready });
     }
 
     /// Whether a link has to be prepared before it opens.
@@ -172,7 +203,7 @@ impl Engine {
             let ready = self.tokens[index].is_good(ctx.now);
             for connection in &protocol.connections {
                 if connection.token == Some(index) && connection.before.is_none() {
-                    self.effects.push(Effect::Prepared { connection: connection.index, ready });
+                    self.tell_prepared(connection.index, ready);
                 }
             }
             self.stirred = true;
@@ -180,7 +211,7 @@ impl Engine {
         for connection in &protocol.connections {
             if connection.before == Some(entry.group) {
                 let ready = answers == Answers::Well;
-                self.effects.push(Effect::Prepared { connection: connection.index, ready });
+                self.tell_prepared(connection.index, ready);
             }
         }
     }

@@ -45,8 +45,6 @@ pub struct TokenState {
     /// None is fetched before.
     hold: Option<Instant>,
     failures: u32,
-    /// A link was refused with it, and none has opened since.
-    link_refused: bool,
 }
 
 impl TokenState {
@@ -107,21 +105,14 @@ impl TokenState {
         }
     }
 
-    /// A link was refused with 401; whether another token may help: a second one in a row that is refused says that it is not
-    /// about the token.
-    pub fn refused_by_link(&mut self) -> bool {
-        self.refused(self.number);
-        !std::mem::replace(&mut self.link_refused, true)
-    }
-
-    /// A link has opened with it.
-    pub fn taken_by_link(&mut self) {
-        self.link_refused = false;
-    }
-
     /// Whether it is good now.
     pub fn is_good(&self, now: Instant) -> bool {
         self.good && self.ends.is_none_or(|ends| ends > now)
+    }
+
+    /// Which token it is, counted from 1; 0 before the first.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether one is being fetched.
@@ -203,19 +194,6 @@ mod tests {
             now = hold;
         }
         assert_eq!(holds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-    }
-
-    #[test]
-    fn a_link_that_is_refused_gets_one_other_token() {
-        let (now, mut token) = (start(), TokenState::default());
-        token.came(now, None, MARGIN);
-        assert!(token.refused_by_link());
-        assert_eq!(token.need(now), Need::Fetch);
-        token.came(now, None, MARGIN);
-        assert!(!token.refused_by_link());
-        token.came(now, None, MARGIN);
-        token.taken_by_link();
-        assert!(token.refused_by_link());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::engine::codec::handshake::Answer;
 use crate::engine::logic::OwnAddress;
 use crate::engine::logic::session::{Outcome, Written};
 use crate::language::model::build;
+use crate::language::model::condition::Expression;
 use crate::language::model::connection::{ConnectionKind, Exchange, IgnoreTimeout, Source};
 use crate::language::model::id::SessionIx;
 use crate::language::model::logic::{Item, Time};
@@ -348,4 +349,148 @@ fn what_comes_before_a_link_is_the_token_and_then_the_session() {
             assert_eq!(prepared(&mut rig).1, ["prepared true"]);
         }
     }
+}
+
+#[test]
+fn one_call_is_enough_for_the_token_of_the_session_before_a_link() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, true);
+    let mut rig = rig(world.traced.build);
+    rig.engine.prepare(&mut rig.ctx, ConnectionIx::new(0).expect("the first"));
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 200, None);
+    assert_eq!(rig.requests().1, ["GET http://10.4.2.8/a"]);
+}
+
+#[test]
+fn a_token_whose_fetch_needs_another_token_waits_for_it_in_a_queue_of_its_own() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    let build = &mut world.traced.build;
+    let param = build.text("second");
+    let fetch = build.session(vec![build::exchange(Source::Literal("/second".into()))], |_| {});
+    // Over connection 0, which has a token itself; in the queue ahead of that of the first.
+    let group = build.group(&[GroupRun::Session { session: fetch, exchange: None }], |group| group.queue = 2);
+    build.tokens.push(Token { session: fetch, group, param, ..build.tokens[0].clone() });
+    build.connections[1].token = Some(1);
+    let session = world.session;
+    let needs = build.group(&[GroupRun::Session { session, exchange: None }], |group| {
+        group.connection = ConnectionIx::new(1).expect("the second");
+    });
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(needs, GroupOp::Execute);
+    for expected in ["http://10.4.2.8/token", "http://10.4.2.8/second", "http://10.4.2.8:81/a"] {
+        let (id, lines) = rig.requests();
+        assert_eq!(lines, [format!("GET {expected}")]);
+        rig.answer(id, 200, None);
+    }
+}
+
+#[test]
+fn a_handshake_that_is_refused_with_its_token_gets_another_one_once() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    let mut rig = rig(world.traced.build);
+    let zero = ConnectionIx::new(0).expect("the first");
+    let one = ConnectionIx::new(1).expect("the second");
+    // What the link needs: whether it is fetched, and whether it may open then.
+    let prepare = |rig: &mut Rig| {
+        rig.engine.prepare(&mut rig.ctx, zero);
+        let mut fetched = false;
+        loop {
+            let effects: Vec<Effect> = rig.engine.effects().collect();
+            let mut next = None;
+            for effect in effects {
+                match effect {
+                    Effect::Prepared { ready, .. } => return (fetched, ready),
+                    Effect::Request(order) => next = Some(order.id),
+                    _ => {}
+                }
+            }
+            rig.answer(next.expect("a fetch"), 200, None);
+            fetched = true;
+        }
+    };
+    assert_eq!(prepare(&mut rig), (true, true));
+    assert_eq!(prepare(&mut rig), (false, true));
+    assert!(!rig.engine.link_refused(one), "it has no token");
+    for _ in 0..2 {
+        assert!(rig.engine.link_refused(zero));
+        assert_eq!(prepare(&mut rig), (true, true));
+        assert!(!rig.engine.link_refused(zero), "the new one is refused too");
+        assert_eq!(prepare(&mut rig), (false, true));
+    }
+    assert!(rig.engine.link_refused(zero));
+    assert_eq!(prepare(&mut rig), (true, true));
+    rig.link(0, LinkChange::Ready);
+    assert!(rig.engine.link_refused(zero), "it was good, and is over");
+    assert_eq!(prepare(&mut rig), (true, true));
+}
+
+#[test]
+fn links_that_share_a_token_are_each_refused_with_the_one_that_they_carried() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    world.traced.build.connections[1].token = Some(0);
+    let mut rig = rig(world.traced.build);
+    let links = [0, 1].map(|index| ConnectionIx::new(index).expect("small"));
+    rig.engine.prepare(&mut rig.ctx, links[0]);
+    let (fetch, _) = rig.requests();
+    rig.answer(fetch, 200, None);
+    rig.engine.prepare(&mut rig.ctx, links[1]);
+    assert!(rig.engine.link_refused(links[0]));
+    rig.engine.prepare(&mut rig.ctx, links[0]);
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 200, None);
+    // Refused late, with the old one: the new one is not given up.
+    assert!(rig.engine.link_refused(links[1]));
+    rig.engine.prepare(&mut rig.ctx, links[1]);
+    let effects: Vec<Effect> = rig.engine.effects().collect();
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Request(_))), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Prepared { ready: true, .. })));
+}
+
+#[test]
+fn a_session_that_fetches_two_tokens_brings_both() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    let build = &mut world.traced.build;
+    let param = build.text("second");
+    let session = build.tokens[0].session;
+    let group = build.group(&[GroupRun::Session { session, exchange: None }], |group| group.queue = 2);
+    build.tokens.push(Token { group, param, prefix: "".into(), ..build.tokens[0].clone() });
+    build.connections[1].token = Some(1);
+    let (session, first) = (world.session, build.tokens[0].param);
+    let needs = build.group(&[GroupRun::Session { session, exchange: None }], |group| {
+        group.connection = ConnectionIx::new(1).expect("the second");
+    });
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(needs, GroupOp::Execute);
+    for expected in ["/token", ":81/a"] {
+        let (id, lines) = rig.requests();
+        assert!(lines.len() == 1 && lines[0].ends_with(expected), "{lines:?}");
+        rig.answer(id, 200, None);
+    }
+    assert_eq!((rig.value(first), rig.value(param)), ("Bearer ok".to_owned(), "ok".to_owned()));
+}
+
+#[test]
+fn an_exchange_that_is_left_out_is_no_answer() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    let (group, allow) = (world.group, world.traced.build.number("allow"));
+    world.traced.build.sessions[0].exchanges[0].condition = Some(build::condition(Expression::Param(allow)));
+    let mut rig = rig(world.traced.build);
+    rig.set(allow, 1.0);
+    rig.enqueue(group, GroupOp::Execute);
+    let (id, _) = rig.requests();
+    rig.answer(id, 500, None);
+    rig.pass(40_000);
+    assert!(rig.engine.is_in_timeout());
+    rig.set(allow, 0.0);
+    rig.enqueue(group, GroupOp::Execute);
+    assert_eq!(rig.requests().1, [""; 0], "the condition does not hold");
+    rig.pass(1);
+    assert!(rig.engine.is_in_timeout(), "nothing was asked, so nothing answered");
 }

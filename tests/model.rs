@@ -368,3 +368,19 @@ fn sound(protocol: &Protocol) {
 
 /// Says that only the look-up counts.
 fn touch<T>(_: &T) {}
+
+#[test]
+fn each_fetch_of_a_token_and_each_session_before_a_link_has_a_queue_of_its_own() {
+    let text = file("token-chain.xml");
+    let shared = "<bs:Token sharedWith=\"0\"/>";
+    let own = "<bs:Token session=\"4\" pid=\"14\" connection=\"0\"/>";
+    for (text, expected) in [(text.clone(), 2), (text.replace(shared, own), 3)] {
+        let protocol = protocol(&text);
+        let groups = protocol.tokens.iter().map(|token| token.group);
+        let own = groups.chain(protocol.connections.iter().filter_map(|connection| connection.before));
+        let queues: Vec<u16> = own.map(|group| protocol.group(group).queue).collect();
+        let last = protocol.queues;
+        assert_eq!(queues, (last - expected..last).collect::<Vec<_>>());
+        assert_eq!(protocol.own_queues, expected);
+    }
+}

@@ -14,7 +14,7 @@ use crate::language::model::connection::Connection;
 use crate::language::model::id::{ConnectionIx, GroupId, GroupIx, SessionIx};
 use crate::language::model::logic::{Group, GroupItem, GroupKind, GroupRun};
 use crate::language::model::token::{Lifetime, Token, TokenPlace};
-use crate::language::source::Spanned;
+use crate::language::source::{Span, Spanned};
 
 /// The first id of a group of ours: authors' ids are far below.
 const FIRST_OWN_GROUP: i32 = 2_000_000_000;
@@ -50,7 +50,7 @@ fn own_group(
 
 /// Compiles the tokens, and what comes before links; `queues` are those of the definition.
 ///
-/// Tokens are fetched in one queue of ours and what comes before links runs in another, since the latter waits for the former.
+/// Each fetch and each session before a link has a queue of ours: any of them may wait for the token of another.
 pub(super) fn compile(
     scope: &mut Scope,
     plans: &[Plan<'_, '_>],
@@ -59,6 +59,9 @@ pub(super) fn compile(
     queues: u16,
 ) -> Tokens {
     let mut tokens = Vec::new();
+    let mut places = Vec::new();
+    // Bound: two for each connection, of which there are few.
+    let mut own_queues = 0;
     let mut shared_with = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
         let (Some(index), Some(settings)) =
@@ -75,9 +78,11 @@ pub(super) fn compile(
             shared_with.extend(number.map(|number| (index, number, other.span, user)));
             continue;
         }
-        let Some(token) = token(scope, settings, index, groups, queues, user) else { continue };
+        let Some(token) = token(scope, settings, index, groups, queues + own_queues, user) else { continue };
         connections[at].token = Some(tokens.len());
         tokens.push(token);
+        places.push((settings.span, user));
+        own_queues += 1;
     }
     for (index, other, place, user) in shared_with {
         let found = connections.get(other.index()).and_then(|connection| connection.token);
@@ -91,8 +96,7 @@ pub(super) fn compile(
         }
         connections[index.index()].token = found;
     }
-    let before = queues + u16::from(!tokens.is_empty());
-    let mut own_queues = before - queues;
+    circles(scope, &tokens, &places, connections, groups);
     for (at, plan) in plans.iter().enumerate() {
         let Some(settings) = plan.options().and_then(|all| all.reconnect.as_ref()) else { continue };
         let user = User("connection", i32::try_from(at).unwrap_or(i32::MAX));
@@ -102,10 +106,38 @@ pub(super) fn compile(
         };
         let Some(own) = ConnectionIx::new(at) else { continue };
         let over = reference(settings, "beforeConnection").and_then(|number| scope.connection(number, user));
-        connections[at].before = own_group(groups, session, over.unwrap_or(own), before);
-        own_queues = before - queues + 1;
+        connections[at].before = own_group(groups, session, over.unwrap_or(own), queues + own_queues);
+        own_queues += 1;
     }
     Tokens { tokens, own_queues }
+}
+
+/// Reports each token whose fetch needs that very token, by way of others: it would wait for ever.
+fn circles(
+    scope: &mut Scope,
+    tokens: &[Token],
+    places: &[(Span, User)],
+    connections: &[Connection],
+    groups: &[Group],
+) {
+    // The token of the connection that a fetch goes over; a session fetches its own without one.
+    let needs = |at: usize| {
+        let token = &tokens[at];
+        let over = groups[token.group.index()].connection;
+        connections[over.index()].token.filter(|other| tokens[*other].session != token.session)
+    };
+    for (at, (place, user)) in places.iter().enumerate() {
+        let chain = std::iter::successors(needs(at), |other| needs(*other)).take(tokens.len());
+        if { chain }.any(|other| other == at) {
+            let message = format!(
+                "the token of {user} waits for itself: its session runs over a connection that needs it"
+            );
+            scope.push(
+                Diagnostic::new(Code::HalfToken, *place, message)
+                    .with_help("name in `connection` one that has no token, such as a further connection to the login server"),
+            );
+        }
+    }
 }
 
 fn reference(settings: &Settings<'_>, name: &str) -> Option<Spanned<i32>> {

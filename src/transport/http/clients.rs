@@ -141,6 +141,14 @@ fn refused(key: &Key) -> Result<(), Trouble> {
             "set ca to the peer's certificate in place of verify=\"false\", or use an http proxy",
         ));
     }
+    if proxy.kind == Kind::Https && (key.tls.certificate.is_some() || key.tls.ca.is_some()) {
+        // The sender has one configuration for both: the proxy would see our certificate, and `ca` would not know the proxy.
+        return Err(Trouble::new(
+            FailureKind::ProxySetting,
+            "an https proxy cannot be used for HTTP requests together with ca or a client certificate",
+            "use an http proxy: what goes through it to an https address is encrypted all the same",
+        ));
+    }
     if key.host.is_some() {
         return Err(Trouble::new(
             FailureKind::ProxySetting,
@@ -213,5 +221,32 @@ impl reqwest::dns::Resolve for Instead {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as reqwest::dns::Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_would_let_a_proxy_see_or_do_too_much_is_refused() {
+        let proxy = |text: &str| Proxy::parse(text).ok();
+        let plain = tls::Settings::default;
+        let check = |tls: tls::Settings, proxy: Option<Proxy>, host: Option<&str>, fits: bool| {
+            let key = Key { tls, proxy, host: host.map(str::to_owned) };
+            assert_eq!(refused(&key).is_ok(), fits, "{key:?}");
+        };
+        let unchecked = || tls::Settings { verification: Verification::None, ..plain() };
+        let ours = || tls::Settings { certificate: Some(PathBuf::from("/a.pem")), ..plain() };
+        let own_ca = || tls::Settings { ca: Some(PathBuf::from("/ca.pem")), ..plain() };
+        for tls in [unchecked(), ours(), own_ca()] {
+            check(tls.clone(), proxy("https://p:3128"), None, false);
+            check(tls.clone(), proxy("http://p:3128"), None, true);
+            check(tls, None, Some("10.0.0.1"), true);
+        }
+        check(plain(), proxy("https://p:3128"), None, true);
+        check(plain(), proxy("http://p:3128"), Some("10.0.0.1"), false);
     }
 }

@@ -84,6 +84,8 @@ pub struct Settings {
     pub log: Log,
     /// The dial budget.
     pub dial: Dial,
+    /// How HTTP sessions send their requests.
+    pub http: Http,
     /// The control API.
     pub api: Api,
     /// The elements, in the order of the file; names are unique.
@@ -150,6 +152,13 @@ pub struct Dial {
     pub per_second: u32,
     /// To one host.
     pub per_host_per_second: u32,
+}
+
+/// How HTTP sessions send their requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// How many may be under way to the same scheme, host and port; from 1 to 10,000, default 32.
+    pub per_origin: u32,
 }
 
 /// The control API.
@@ -318,6 +327,7 @@ impl Builder<'_> {
     fn settings(&mut self, fields: &mut Fields, malformed: bool) -> Option<Settings> {
         let mut log = take_table(fields, "log");
         let mut dial = take_table(fields, "dial");
+        let mut http = take_table(fields, "http");
         let mut api = take_table(fields, "api");
         let elements = self.elements(fields, malformed);
         let format = or_fallback!(self, log, "log.format", "format", Text)?;
@@ -339,6 +349,9 @@ impl Builder<'_> {
             dial: Dial {
                 per_second: number(or_fallback!(self, dial, "dial.per_second", "per_second", Integer)?),
                 per_host_per_second: number(per_host),
+            },
+            http: Http {
+                per_origin: number(or_fallback!(self, http, "http.per_origin", "per_origin", Integer)?),
             },
             api: Api { listen: or_fallback!(self, api, "api.listen", "listen", Address)? },
             elements,

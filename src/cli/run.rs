@@ -210,7 +210,8 @@ fn services(settings: &Settings, tasks: &mut Tasks) -> Services {
     let gate = Gate::new(Limits::from(settings.dial));
     let granting = gate.clone();
     tasks.spawn("dial budget", |stop| granting.run(stop));
-    Services { gate, store: Some(store), dials: Environment::of_process(), http: Http::default(), clock }
+    let http = Http::new(usize::try_from(settings.http.per_origin).unwrap_or(usize::MAX));
+    Services { gate, store: Some(store), dials: Environment::of_process(), http, clock }
 }
 
 /// Binds the API before anything runs, so that a port in use is seen at once.

@@ -35,7 +35,7 @@ use crate::daemon::watch::Watch;
 use crate::element::driver::{self, Services};
 use crate::element::spec::Spec;
 use crate::engine::link::budget::Limits;
-use crate::settings::Dial;
+use crate::settings::{Dial, Http};
 use crate::store::Store;
 use crate::tasks::{Ended, Tasks, panic_text};
 
@@ -68,6 +68,8 @@ pub struct Fleet {
     again: Option<Again>,
     /// The dial budget that the gate has.
     dial: Dial,
+    /// The bounds that requests of HTTP sessions have.
+    http: Http,
 }
 
 /// What wakes the fleet.
@@ -93,6 +95,7 @@ impl Fleet {
     pub fn new(config: PathBuf, first: Loaded, services: Services) -> Self {
         Self {
             dial: first.settings.dial,
+            http: first.settings.http,
             units: Units::new(config, first),
             watch: Watch::new(),
             store: StoreView::new(services.store.as_ref().map(Store::status)),
@@ -240,6 +243,11 @@ impl Fleet {
         if self.dial != self.units.dial() {
             self.dial = self.units.dial();
             self.services.gate.set_limits(Limits::from(self.dial));
+        }
+        let http = self.units.http();
+        if self.http != http {
+            self.http = http;
+            self.services.http.set_per_origin(usize::try_from(http.per_origin).unwrap_or(usize::MAX));
         }
         self.stop_replaced(&plan).await;
         for (name, step) in &plan {

@@ -136,6 +136,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("dial.per_second", Kind::Integer(0, 1_000_000), Value("200"), "In the whole process; 0 is no limit."),
     key("dial.per_host_per_second", Kind::Integer(0, 1_000_000), Value("50"), "To one host; 0 is no limit."),
+    key("http", Kind::Table, Nothing, "How HTTP sessions send their requests."),
+    key(
+        "http.per_origin",
+        Kind::Integer(1, 10_000),
+        Value("32"),
+        "How many requests of all elements may be under way to the same scheme, host and port; further ones wait in order.",
+    ),
     key("api", Kind::Table, Nothing, "The control API and the web page."),
     key(
         "api.listen",

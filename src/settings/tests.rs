@@ -37,6 +37,7 @@ fn every_key_reaches_the_settings() {
         tai_offset_seconds = 38
         log = { format = "json", level = "debug" }
         dial = { per_second = 0, per_host_per_second = 5 }
+        http.per_origin = 4
         api.listen = "[::1]:0"
         [[element]]
         name = "studio-1.tally_A"
@@ -81,6 +82,7 @@ fn every_key_reaches_the_settings() {
     assert_eq!(settings.tai_offset_seconds, 38);
     assert_eq!((settings.log.format, settings.log.level.as_ref()), (LogFormat::Json, "debug"));
     assert_eq!((settings.dial.per_second, settings.dial.per_host_per_second), (0, 5));
+    assert_eq!(settings.http.per_origin, 4);
     assert_eq!(settings.api.listen, "[::1]:0".parse().unwrap());
     let element = &settings.elements[0];
     assert_eq!(element.name.value.as_ref(), "studio-1.tally_A");
@@ -140,6 +142,7 @@ fn an_empty_file_has_the_defaults_of_the_table() {
     assert_eq!(settings.grace, Duration::from_secs(10));
     assert_eq!(settings.tai_offset_seconds, 37);
     assert_eq!((settings.dial.per_second, settings.dial.per_host_per_second), (200, 50));
+    assert_eq!(settings.http.per_origin, 32);
     assert_eq!(settings.api.listen, "127.0.0.1:8780".parse().unwrap());
     assert_eq!((settings.log.format, settings.log.level.as_ref()), (LogFormat::Human, "info"));
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 use self::clients::Clients;
@@ -24,6 +25,9 @@ use crate::engine::session::requests::{After, Redirects};
 use crate::engine::target::Target;
 use crate::engine::target::exchange::{Content, HttpRequest};
 use crate::engine::target::request::RedirectError;
+
+/// How many bytes of a body a failure shows.
+const SNIPPET: usize = 512;
 
 /// What is sent, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +67,19 @@ impl Answer {
     /// When the peer wants to be asked again.
     pub fn retry_after(&self) -> Option<RetryAfter> {
         RetryAfter::parse(self.header("retry-after")?, self.header("date"))
+    }
+
+    /// What an answer that is no success means, in one line, and what to do about it in another.
+    ///
+    /// Names the peer's words as they came: whoever shows them masks secrets.
+    pub fn refusal(&self) -> (String, String) {
+        words::refusal(self)
+    }
+
+    /// The beginning of the body as one line, for people; empty if there is none.
+    pub fn snippet(&self) -> String {
+        let text = String::from_utf8_lossy(self.body.get(..SNIPPET.min(self.body.len())).unwrap_or_default());
+        printable(text.trim())
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -110,6 +127,11 @@ impl Http {
             origins: Origins::new(per_origin),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Changes how many requests may be under way to one server; those that are, or wait, keep to what held before.
+    pub fn set_per_origin(&self, per_origin: usize) {
+        self.shared.origins.set(per_origin);
     }
 
     /// Sends a request and reads the whole answer.
@@ -253,7 +275,15 @@ fn build(
     let mut has_host = false;
     for header in request.headers() {
         has_host |= header.name.eq_ignore_ascii_case("host");
-        built = built.header(header.name.as_str(), header.value.expose().as_str());
+        built = match HeaderValue::from_str(header.value.expose()) {
+            Ok(mut value) => {
+                // No log of a library shows it, and no table of HTTP/2 keeps it.
+                value.set_sensitive(header.is_credential());
+                built.header(header.name.as_str(), value)
+            }
+            // Bytes beyond ASCII.
+            Err(_) => built.header(header.name.as_str(), header.value.expose().as_bytes()),
+        };
     }
     if client.hides_host && !has_host {
         built = built.header(http::header::HOST, request.target().host_header());

@@ -15,7 +15,7 @@ use crate::daemon::fleet::refusal::{Outcome, Refusal, Worse};
 use crate::daemon::plan::Identity;
 use crate::element::spec::Spec;
 use crate::language::model::Protocol;
-use crate::settings::{self, Dial, Settings};
+use crate::settings::{self, Dial, Http, Settings};
 use crate::tasks::blocking;
 
 /// How long settings that remove elements must stay as they are: the first half of a file is sound TOML without the
@@ -98,6 +98,11 @@ impl Units {
             wanted: BTreeMap::new(),
             refused: BTreeMap::new(),
         }
+    }
+
+    /// The bounds of HTTP requests of the settings that are applied.
+    pub fn http(&self) -> Http {
+        self.settings.http
     }
 
     /// The dial budget of the settings that are applied.

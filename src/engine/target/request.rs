@@ -74,7 +74,7 @@ impl Header {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    pub(super) fn is_credential(&self) -> bool {
+    pub(crate) fn is_credential(&self) -> bool {
         self.secret || ["authorization", "proxy-authorization", "cookie"].iter().any(|name| self.is(name))
     }
 }

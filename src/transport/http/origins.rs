@@ -1,6 +1,7 @@
 //! How many requests are under way to one server: a place for each, in the order of asking; sends nothing.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,7 +16,7 @@ pub const PER_ORIGIN: usize = 32;
 /// The places of all servers.
 #[derive(Debug)]
 pub(super) struct Origins {
-    per_origin: usize,
+    per_origin: AtomicUsize,
     // Bound: one entry for each origin with a request under way; the others are swept out.
     places: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
@@ -28,7 +29,13 @@ pub(super) struct Place {
 
 impl Origins {
     pub(super) fn new(per_origin: usize) -> Self {
-        Self { per_origin: per_origin.clamp(1, Semaphore::MAX_PERMITS), places: Mutex::default() }
+        Self { per_origin: AtomicUsize::new(bounded(per_origin)), places: Mutex::default() }
+    }
+
+    /// Changes how many there are; requests that are under way or wait already keep to what held before.
+    pub(super) fn set(&self, per_origin: usize) {
+        self.per_origin.store(bounded(per_origin), Ordering::Relaxed);
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Waits for a place; the caller's deadline bounds the wait.
@@ -51,10 +58,14 @@ impl Origins {
         if places.len() >= 1_024 && places.len().is_power_of_two() {
             places.retain(|_, place| place.strong_count() > 0);
         }
-        let made = Arc::new(Semaphore::new(self.per_origin));
+        let made = Arc::new(Semaphore::new(self.per_origin.load(Ordering::Relaxed)));
         places.insert(origin.to_owned(), Arc::downgrade(&made));
         made
     }
+}
+
+fn bounded(per_origin: usize) -> usize {
+    per_origin.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 #[cfg(test)]
@@ -75,5 +86,16 @@ mod tests {
         assert!(origins.place(&to("https://h/")).now_or_never().is_some());
         drop(first);
         assert!(second.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn another_number_of_places_holds_at_once() {
+        let origins = Origins::new(1);
+        let to = Target::parse("http://h/").unwrap();
+        let _old = origins.place(&to).await;
+        origins.set(2);
+        let _first = origins.place(&to).now_or_never().unwrap();
+        let _second = origins.place(&to).now_or_never().unwrap();
+        assert!(origins.place(&to).now_or_never().is_none());
     }
 }

@@ -8,6 +8,7 @@ use crate::engine::target::exchange::HttpRequest;
 use crate::transport::dial::words;
 use crate::transport::failure::{FailureKind, Trouble, proxy_unreachable};
 use crate::transport::handshake::printable;
+use crate::transport::http::Answer;
 use crate::transport::proxy::Proxy;
 use crate::transport::tls::{self, Asked};
 
@@ -35,6 +36,31 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last()
+}
+
+/// What an answer that is no success means, and what to do about it.
+pub(super) fn refusal(answer: &Answer) -> (String, String) {
+    let asks = answer.header("www-authenticate").map(printable);
+    let advice = match answer.status {
+        300..=399 => {
+            "the peer redirects and nobody follows: use its final address, or read `Location` into a parameter under customRedirect".to_owned()
+        }
+        400 => "the peer does not like the request: compare its parts, with `backshell explain`, with the peer's documentation".to_owned(),
+        401 => format!(
+            "the peer asks for {}: check the login, or the parameter with the credentials or the token",
+            asks.as_deref().unwrap_or("credentials")
+        ),
+        403 => "the peer does not allow it: check credentials and what the account may do".to_owned(),
+        404 | 410 => "the peer has nothing at this path: check the request's url and the address".to_owned(),
+        405 => "the peer does not take this verb at this path: check the request's verb".to_owned(),
+        406 | 415 => "the peer does not speak this format: check the headers Accept and Content-Type".to_owned(),
+        407 => "a proxy in between asks for credentials: set the proxy with user name and password".to_owned(),
+        429 => "the peer has had too many requests: poll less often".to_owned(),
+        502..=504 => "something in front of the peer answers, the peer itself does not".to_owned(),
+        500..=599 => "the peer has an error of its own: see its log".to_owned(),
+        _ => "see the peer's documentation for this status".to_owned(),
+    };
+    (format!("the peer answered `{}`", printable(&answer.status_line)), advice)
 }
 
 /// Why a request has no answer.

@@ -18,6 +18,7 @@ use crate::daemon::roster::{Entry, Phase, Roster};
 use crate::element::handle::{Handle, NewValue, SetError};
 use crate::element::status::ElementState;
 use crate::language::model::Protocol;
+use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
 use crate::language::schema;
 
@@ -144,10 +145,17 @@ pub(super) async fn explain(
         index.parse::<usize>().ok().filter(|index| *index < count).and_then(ConnectionIx::new).ok_or_else(
             || Problem::new(Kind::NotFound, &uri, format!("no connection `{index}`: `{name}` has {count}")),
         )?;
-    match answer(handle.explain(ix), &uri).await? {
-        Ok(lines) => Ok(Json(Explained { lines: lines.into_iter().map(Into::into).collect() })),
-        Err(why) => Err(Problem::new(Kind::Conflict, &uri, why)),
-    }
+    let requests = answer(handle.explain_requests(ix), &uri).await?;
+    let requests: Vec<_> = requests.into_iter().map(Into::into).collect();
+    let has_link = handle.protocol().connection(ix).kind == ConnectionKind::WebSocket;
+    let handshake = if has_link { Some(answer(handle.explain(ix), &uri).await?) } else { None };
+    let (lines, reason) = match handshake {
+        Some(Ok(lines)) => (lines.into_iter().map(Into::into).collect(), None),
+        Some(Err(why)) if requests.is_empty() => return Err(Problem::new(Kind::Conflict, &uri, why)),
+        Some(Err(why)) => (Vec::new(), Some(why)),
+        None => (Vec::new(), None),
+    };
+    Ok(Json(Explained { lines, reason, requests }))
 }
 
 pub(super) async fn unknown(uri: Uri) -> Problem {

@@ -85,10 +85,16 @@ pub struct Element {
 pub struct ElementCounters {
     /// Messages that no response took, or whose checksum was wrong.
     pub unmatched: u64,
-    /// Tries of pairs that got no answer in time.
+    /// Tries of pairs and HTTP requests that got no answer in time, or one that counts as none.
     pub timeouts: u64,
-    /// Pairs that were not sent because their link was down.
+    /// Pairs that were not sent because their link was down, and requests that could not be made.
     pub not_sent: u64,
+    /// Requests of HTTP sessions that were sent, every try counted.
+    #[serde(default)]
+    pub requests: u64,
+    /// Answers to them that were 4xx, 5xx, or a redirect that is not followed.
+    #[serde(default)]
+    pub refusals: u64,
     /// Cycles of timers that were left out: their groups still waited, or the process was held up.
     pub skipped_cycles: u64,
     /// Groups that found no place in their queue.
@@ -109,14 +115,61 @@ pub struct Connection {
     pub name: Arc<str>,
     /// `websocket`, `http`, `virtual` or `not run`.
     pub kind: Text,
-    /// The state of its link; null for a connection without one.
+    /// The state of its link, or of an HTTP connection that of its requests; null for a connection that has neither.
     pub state: Option<Text>,
-    /// Where it goes.
+    /// Where it goes; of an HTTP connection scheme, host and port of its last request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Arc<str>>,
     /// The life of its link; not in the list of elements.
     #[serde(flatten)]
     pub link: Option<Link>,
+    /// The requests of HTTP sessions over it; not in the list of elements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
+    /// The token that its requests and its link need; not in the list of elements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+}
+
+/// The requests of HTTP sessions over a connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Http {
+    /// `idle`, `ready`, `timeout` or `stopped`.
+    pub state: Text,
+    /// Scheme, host and port of the last request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// The status line of the last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_line: Option<Arc<str>>,
+    /// When it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<String>,
+    /// The last failure, until everything that failed has worked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    /// Until when the peer wants to be left alone (`Retry-After`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<String>,
+    /// How many requests were sent, every try counted.
+    pub requests: u64,
+    /// Answers that were 4xx, 5xx, or a redirect that is not followed.
+    pub refusals: u64,
+}
+
+/// A token: whether there is one, never what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    /// `missing`, `fetching` or `ready`.
+    pub state: Text,
+    /// When it is renewed by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_at: Option<String>,
+    /// When it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<String>,
 }
 
 /// The life of a link.
@@ -317,8 +370,26 @@ pub struct PutDone {
 /// `GET .../connections/{index}/explain`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The handshake, line by line.
+    /// The handshake, line by line; empty for a connection without a link.
     pub lines: Vec<ExplainedLine>,
+    /// Why no handshake would be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The requests that HTTP sessions would send over the connection.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<ExplainedRequest>,
+}
+
+/// One request of an HTTP session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedRequest {
+    /// Which one: its session, and its position in that.
+    pub title: String,
+    /// Its parts; the last line may be its body.
+    pub lines: Vec<ExplainedLine>,
+    /// Why it cannot be sent now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One line of a handshake.

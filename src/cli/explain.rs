@@ -1,4 +1,4 @@
-//! `backshell explain`: the exact handshake that a connection would send, of a running element or of a definition file.
+//! `backshell explain`: the handshakes and HTTP requests that would be sent now, of a running element or of a definition file.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::remote::{Daemon, Failed};
 use super::render::printable;
 use super::{Status, complain, files, render};
-use crate::api::wire::Explained;
+use crate::api::wire::{self, Explained};
 use crate::element::clock::Clock;
 use crate::element::explain;
-use crate::element::handle::ExplainedLine;
+use crate::element::handle::{ExplainedLine, ExplainedRequest};
 use crate::engine::codec::handshake::Address;
 use crate::engine::logic::{Engine, First, Options};
 use crate::engine::param::Origin;
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "ELEMENT|FILE")]
     subject: String,
 
-    /// The connection, by its index; all that are WebSockets if left out
+    /// The connection, by its index; all that carry something if left out
     #[arg(long, value_name = "INDEX")]
     connection: Option<u32>,
 
@@ -76,7 +76,8 @@ async fn element(control: &Control, arguments: &Arguments, out: &mut impl Write)
         None => {
             let element: serde_json::Value = control.get(&base, &[]).await?;
             let connections = element["connections"].as_array().cloned().unwrap_or_default();
-            let links = connections.iter().filter(|connection| connection["kind"] == "websocket");
+            let carries = |kind: &serde_json::Value| kind == "websocket" || kind == "http";
+            let links = connections.iter().filter(|connection| carries(&connection["kind"]));
             links.filter_map(|link| u32::try_from(link["index"].as_u64()?).ok()).collect()
         }
     };
@@ -84,9 +85,23 @@ async fn element(control: &Control, arguments: &Arguments, out: &mut impl Write)
         let number = index.to_string();
         let path: Vec<&str> = base.into_iter().chain(["connections", &number, "explain"]).collect();
         let explained: Explained = control.get(&path, &[]).await?;
-        let lines =
-            explained.lines.into_iter().map(|line| ExplainedLine { line: line.line, from: line.from });
-        print(out, index, &lines.collect::<Vec<_>>())?;
+        let lines = |lines: Vec<wire::ExplainedLine>| -> Vec<ExplainedLine> {
+            lines.into_iter().map(|line| ExplainedLine { line: line.line, from: line.from }).collect()
+        };
+        if let Some(reason) = &explained.reason {
+            writeln!(out, "connection {index}: nothing would be sent: {}", printable(reason))?;
+        } else if !explained.lines.is_empty() {
+            print(out, &format!("connection {index}"), &lines(explained.lines))?;
+        } else if explained.requests.is_empty() && arguments.connection.is_some() {
+            writeln!(out, "connection {index}: no session asks anything over it")?;
+        }
+        for request in explained.requests {
+            let all = match request.reason {
+                Some(reason) => Err(reason),
+                None => Ok(lines(request.lines)),
+            };
+            print_request(out, index, &ExplainedRequest { title: request.title, lines: all })?;
+        }
     }
     Ok(())
 }
@@ -140,15 +155,23 @@ fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Resul
         let described = protocol.connection(connection);
         let index = u32::try_from(connection.index()).unwrap_or(u32::MAX);
         let wanted = arguments.connection.is_none_or(|wanted| wanted == index);
-        if !wanted || described.kind != ConnectionKind::WebSocket {
+        let has_link = match described.kind {
+            ConnectionKind::WebSocket => true,
+            ConnectionKind::Http => false,
+            ConnectionKind::Virtual | ConnectionKind::NotRun => continue,
+        };
+        if !wanted {
             continue;
         }
         seen += 1;
         let host = arguments.host.as_deref().or(described.defaults.host.as_deref());
         let port = arguments.port.or(described.defaults.port);
-        match explain::lines(&mut ctx, engine.params(), connection, Address { host, port }) {
-            Ok(lines) => print(&mut out, index, &lines)?,
-            Err(reason) => {
+        let address = Address { host, port };
+        let lines = has_link.then(|| explain::lines(&mut ctx, engine.params(), connection, address));
+        match lines {
+            None => {}
+            Some(Ok(lines)) => print(&mut out, &format!("connection {index}"), &lines)?,
+            Some(Err(reason)) => {
                 writeln!(out, "connection {index}: nothing would be sent: {}", printable(&reason))?;
                 if host.is_none() {
                     writeln!(out, "  help: give the address that the settings would: --host ws://10.4.2.8")?;
@@ -156,9 +179,17 @@ fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Resul
                 status = Status::Bad;
             }
         }
+        let options = engine.message_options();
+        let requests = explain::requests::requests(&mut ctx, engine.params(), &options, connection, address);
+        for request in &requests {
+            print_request(&mut out, index, request)?;
+            if request.lines.is_err() {
+                status = Status::Bad;
+            }
+        }
     }
     if seen == 0 {
-        complain("the definition has no such WebSocket connection");
+        complain("the definition has no such WebSocket or HTTP connection");
         status = Status::Bad;
     }
     Ok(status)
@@ -173,8 +204,8 @@ fn find(protocol: &Protocol, name: &str) -> Option<ParamIx> {
 }
 
 /// The lines as sent, and beside each where it comes from.
-fn print(out: &mut impl Write, index: u32, lines: &[ExplainedLine]) -> io::Result<()> {
-    writeln!(out, "connection {index}:")?;
+fn print(out: &mut impl Write, title: &str, lines: &[ExplainedLine]) -> io::Result<()> {
+    writeln!(out, "{title}:")?;
     let shown: Vec<String> = lines.iter().map(|line| printable(&line.line)).collect();
     let width = shown.iter().map(|line| line.chars().count()).max().unwrap_or_default().min(72);
     for (line, shown) in lines.iter().zip(&shown) {
@@ -184,4 +215,13 @@ fn print(out: &mut impl Write, index: u32, lines: &[ExplainedLine]) -> io::Resul
         writeln!(out, "  {shown}{from}")?;
     }
     Ok(())
+}
+
+/// A request of an HTTP session, or why it cannot be sent.
+fn print_request(out: &mut impl Write, index: u32, request: &ExplainedRequest) -> io::Result<()> {
+    let title = format!("connection {index}, {}", printable(&request.title));
+    match &request.lines {
+        Ok(lines) => print(out, &title, lines),
+        Err(reason) => writeln!(out, "{title}: nothing would be sent: {}", printable(reason)),
+    }
 }

@@ -21,6 +21,7 @@ mod serve;
 mod show;
 mod slot;
 mod start;
+mod web;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -256,6 +257,8 @@ impl Driver {
         self.state = ElementState::Stopping;
         self.status_is_old = true;
         self.stopping = Some(Stopping::Work(self.ctx.now + STOP_WORK));
+        // What was asked for before is of no use any more; what the work of the stop asks for comes later.
+        self.tasks.abort(requests::TASK);
         self.engine.stop(&mut self.ctx);
     }
 
@@ -264,6 +267,7 @@ impl Driver {
             && (self.engine.is_idle() || until <= self.ctx.now)
         {
             self.stopping = Some(Stopping::Links);
+            self.tasks.abort(requests::TASK);
             for index in 0..self.slots.len() {
                 self.step_link_at(index, Input::Stop);
             }

@@ -1,5 +1,7 @@
 //! The handshake that a connection would send, line by line, each with where its parts come from; sends nothing.
 
+pub mod requests;
+
 use crate::element::handle::ExplainedLine;
 use crate::engine::codec::handshake::{self, Address, OpeningError};
 use crate::engine::param::Params;

@@ -51,6 +51,8 @@ pub enum Request {
     Tap(queue::Sender<TapEvent>),
     /// The handshake that a connection would send now, line by line.
     Explain(ConnectionIx, oneshot::Sender<Result<Vec<ExplainedLine>, String>>),
+    /// What HTTP sessions would send over a connection now.
+    ExplainRequests(ConnectionIx, oneshot::Sender<Vec<ExplainedRequest>>),
 }
 
 /// A value as it is read.
@@ -239,6 +241,15 @@ pub struct ExplainedLine {
     pub from: String,
 }
 
+/// One request of an HTTP session, explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedRequest {
+    /// Which one: its session, and its position in that.
+    pub title: String,
+    /// Its parts, or why it cannot be sent now.
+    pub lines: Result<Vec<ExplainedLine>, String>,
+}
+
 impl Weight for TapEvent {
     fn weight(&self) -> usize {
         let own = match &self.wire {
@@ -330,6 +341,11 @@ impl Handle {
     /// Says why none would be sent, such as "there is no address yet".
     pub async fn explain(&self, connection: ConnectionIx) -> Option<Result<Vec<ExplainedLine>, String>> {
         self.ask(|reply| Request::Explain(connection, reply)).await
+    }
+
+    /// The requests that HTTP sessions would send over a connection now; `None` if the element has stopped.
+    pub async fn explain_requests(&self, connection: ConnectionIx) -> Option<Vec<ExplainedRequest>> {
+        self.ask(|reply| Request::ExplainRequests(connection, reply)).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {

@@ -56,6 +56,40 @@ pub struct ConnectionStatus {
     pub kind: &'static str,
     /// The life of the link; none for a connection that has no link.
     pub link: Option<LinkStatus>,
+    /// The requests of HTTP sessions over it; none for a connection that carries none, or whose link has carried none yet.
+    pub http: Option<HttpStatus>,
+    /// The token that its requests and its link need; none if they need none.
+    pub token: Option<TokenStatus>,
+}
+
+/// The requests of HTTP sessions over one connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpStatus {
+    /// `idle`, `ready`, `timeout` or `stopped`.
+    pub state: &'static str,
+    /// Scheme, host and port of the last request; none before the first.
+    pub target: Option<Arc<str>>,
+    /// The status line of the last answer, and when it came.
+    pub answered: Option<(Arc<str>, Wall)>,
+    /// The last failure, until everything that failed has worked again.
+    pub last_failure: Option<Arc<FailureStatus>>,
+    /// Until when the peer wants to be left alone (`Retry-After`).
+    pub held_until: Option<Wall>,
+    /// How many requests were sent, every try counted.
+    pub requests: u64,
+    /// Answers that were 4xx, 5xx, or a redirect that is not followed.
+    pub refusals: u64,
+}
+
+/// A token, of which nobody sees more than this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenStatus {
+    /// `missing`, `fetching` or `ready`; one that is renewed is ready meanwhile.
+    pub state: &'static str,
+    /// When it is renewed by itself.
+    pub renew_at: Option<Wall>,
+    /// When it is over.
+    pub ends_at: Option<Wall>,
 }
 
 /// The life of one link.

@@ -273,6 +273,11 @@ impl Engine {
         &self.protocol
     }
 
+    /// How messages and bodies are made.
+    pub fn message_options(&self) -> codec::command::Options {
+        self.options.messages
+    }
+
     /// The present values.
     pub fn params(&self) -> &Params {
         &self.params
@@ -412,6 +417,7 @@ impl Engine {
         for lane in &mut self.lanes {
             lane.queue.remove(|_| true);
         }
+        self.give_requests_up();
         if had_started {
             self.fire(Item::Protocol, Time::BeforeStop);
         }

@@ -86,6 +86,8 @@ pub(crate) fn status(name: &str) -> Status {
             index: 0,
             name: "main".into(),
             kind: "websocket",
+            http: None,
+            token: None,
             link: Some(link),
         }],
     }
@@ -181,6 +183,7 @@ impl Driver {
                 self.taps.push(tap);
                 self.listeners.send_modify(|count| *count += 1);
             }
+            Request::ExplainRequests(_, reply) => drop(reply.send(Vec::new())),
             Request::Explain(connection, reply) => {
                 assert_eq!(connection.index(), 0);
                 let line = |line: &str, from: &str| ExplainedLine { line: line.into(), from: from.into() };

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::api::wire::{
-    Close, Column, Connection, Counters, Element, ElementCounters, ExplainedLine, Failure, Link, Param,
-    Payload, Reading, Stage, StreamMessage, TapMessage, Text, Value, WireEvent,
+    Close, Column, Connection, Counters, Element, ElementCounters, ExplainedLine, ExplainedRequest, Failure,
+    Http, Link, Param, Payload, Reading, Stage, StreamMessage, TapMessage, Text, Token, Value, WireEvent,
 };
 use crate::element::handle::{self, Change, NewValue, Readable, Snapshot, TapEvent};
-use crate::element::status::{self, ConnectionStatus, ElementState, LinkStatus, Status};
+use crate::element::status::{
+    self, ConnectionStatus, ElementState, HttpStatus, LinkStatus, Status, TokenStatus,
+};
 use crate::engine::logic::effect;
 use crate::language::model::Protocol;
 use crate::language::model::message::MessageKind;
@@ -183,6 +185,8 @@ impl From<&effect::Counters> for ElementCounters {
             unmatched: counters.unmatched,
             timeouts: counters.timeouts,
             not_sent: counters.not_sent,
+            requests: counters.requests,
+            refusals: counters.refusals,
             skipped_cycles: counters.skipped_cycles,
             queue_full: counters.queue_full,
             cut_chains: counters.cuts,
@@ -193,14 +197,44 @@ impl From<&effect::Counters> for ElementCounters {
 
 impl Connection {
     fn new(status: &ConnectionStatus, detail: Detail) -> Self {
-        let link = status.link.as_ref();
+        let (link, http) = (status.link.as_ref(), status.http.as_ref());
         Self {
             index: status.index,
             name: status.name.clone(),
             kind: Text::Borrowed(status.kind),
-            state: link.map(|link| Text::Borrowed(link.state)),
-            target: link.and_then(|link| link.target.clone()),
+            state: link.map(|link| link.state).or_else(|| http.map(|http| http.state)).map(Text::Borrowed),
+            target: match (link, http) {
+                (Some(link), _) => link.target.clone(),
+                (None, http) => http.and_then(|http| http.target.clone()),
+            },
             link: link.filter(|_| detail == Detail::Full).map(Link::from),
+            http: http.filter(|_| detail == Detail::Full).map(Http::from),
+            token: status.token.as_ref().filter(|_| detail == Detail::Full).map(Token::from),
+        }
+    }
+}
+
+impl From<&HttpStatus> for Http {
+    fn from(http: &HttpStatus) -> Self {
+        Self {
+            state: Text::Borrowed(http.state),
+            target: http.target.clone(),
+            status_line: http.answered.as_ref().map(|(line, _)| line.clone()),
+            answered_at: http.answered.as_ref().map(|(_, at)| at.rfc3339()),
+            last_failure: http.last_failure.as_deref().map(Failure::from),
+            held_until: http.held_until.map(Wall::rfc3339),
+            requests: http.requests,
+            refusals: http.refusals,
+        }
+    }
+}
+
+impl From<&TokenStatus> for Token {
+    fn from(token: &TokenStatus) -> Self {
+        Self {
+            state: Text::Borrowed(token.state),
+            renew_at: token.renew_at.map(Wall::rfc3339),
+            ends_at: token.ends_at.map(Wall::rfc3339),
         }
     }
 }
@@ -263,6 +297,16 @@ impl From<&status::FailureStatus> for Failure {
 impl From<handle::ExplainedLine> for ExplainedLine {
     fn from(line: handle::ExplainedLine) -> Self {
         Self { line: line.line, from: line.from }
+    }
+}
+
+impl From<handle::ExplainedRequest> for ExplainedRequest {
+    fn from(request: handle::ExplainedRequest) -> Self {
+        let (lines, reason) = match request.lines {
+            Ok(lines) => (lines.into_iter().map(Into::into).collect(), None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        Self { title: request.title, lines, reason }
     }
 }
 

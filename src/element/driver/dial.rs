@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::element::driver::Driver;
 use crate::element::driver::slot::{Dial, Socket};
 use crate::element::explain;
-use crate::element::handle::{ExplainedLine, WireEvent};
+use crate::element::handle::{ExplainedLine, ExplainedRequest, WireEvent};
 use crate::element::spec::ConnectionSpec;
 use crate::element::status::{FailureStatus, StageStatus};
 use crate::engine::codec::Set;
@@ -122,18 +122,25 @@ impl Driver {
         self.link_inputs.push_back((connection, Input::Failed { epoch, verdict }));
     }
 
-    /// The link cannot be dialled yet: its token or the session before it is missing.
-    pub(super) fn not_prepared(&mut self, connection: ConnectionIx, epoch: Epoch, why: &str) {
-        let failure = FailureStatus {
-            summary: why.to_owned(),
-            advice:
-                "see the failures of the HTTP session in the log or with `backshell tap`; it is tried again"
-                    .to_owned(),
-            status: None,
-            body: None,
-            stages: Vec::new(),
-            at: self.ctx.wall,
+    /// The link cannot be dialled yet: its token is missing, or the session before it failed, or that ran and gave no address.
+    pub(super) fn not_prepared(&mut self, connection: ConnectionIx, epoch: Epoch, has_run: bool) {
+        let known = self.failure_before(connection).filter(|_| !has_run);
+        let (summary, advice) = match known {
+            Some(failure) => (
+                format!("what the link needs before it opens could not be fetched: {}", failure.summary),
+                failure.advice.clone(),
+            ),
+            None if has_run => (
+                "the session before the link gave no address".to_owned(),
+                "compare its answer, with `backshell tap`, with where the definition looks for the address; it is tried again".to_owned(),
+            ),
+            None => (
+                "what the link needs before it opens could not be fetched".to_owned(),
+                "see the messages of its HTTP session in the log; it is tried again".to_owned(),
+            ),
         };
+        let (status, body, stages) = (None, None, Vec::new());
+        let failure = FailureStatus { summary, advice, status, body, stages, at: self.ctx.wall };
         self.failed(connection, epoch, failure);
         self.link_inputs.push_back((connection, Input::Failed { epoch, verdict: Verdict::TRANSIENT }));
     }
@@ -314,6 +321,15 @@ impl Driver {
             .map_or_else(Address::default, |spec| Address { host: spec.host.as_deref(), port: spec.port });
         let lines = explain::lines(&mut self.ctx, self.engine.params(), connection, address);
         lines.map_err(|reason| self.masked_text(&reason))
+    }
+
+    /// What HTTP sessions would send over a connection now, secrets masked.
+    pub(super) fn explain_requests(&mut self, connection: ConnectionIx) -> Vec<ExplainedRequest> {
+        let spec = self.spec.connections.get(connection.index());
+        let address = spec
+            .map_or_else(Address::default, |spec| Address { host: spec.host.as_deref(), port: spec.port });
+        let options = self.engine.message_options();
+        explain::requests::requests(&mut self.ctx, self.engine.params(), &options, connection, address)
     }
 }
 

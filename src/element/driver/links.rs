@@ -123,12 +123,7 @@ impl Driver {
             self.ask_for_dial(connection, epoch);
             return;
         }
-        let why = if ready {
-            "the session before the link gave no address"
-        } else {
-            "what the link needs before it opens could not be fetched"
-        };
-        self.not_prepared(connection, epoch, why);
+        self.not_prepared(connection, epoch, ready);
     }
 
     fn up(&mut self, connection: ConnectionIx, epoch: Epoch, took_over: bool) {

@@ -9,17 +9,28 @@ use crate::element::driver::{Came, Driver};
 use crate::element::handle::WireEvent;
 use crate::element::status::FailureStatus;
 use crate::engine::codec::handshake;
+use crate::engine::link::status::Epoch;
 use crate::engine::logic::session::{Outcome, Written};
-use crate::engine::session::requests::Order;
-use crate::language::model::id::ConnectionIx;
+use crate::engine::session::requests::{Ending, Order, Verdict};
+use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::transport::http::{Answer, Fault, Plan};
+
+/// The name of the tasks that wait for answers.
+pub(super) const TASK: &str = "request";
+
+/// A request that was sent.
+struct Sent {
+    id: u64,
+    connection: ConnectionIx,
+    /// Session and position of the exchange.
+    exchange: (SessionIx, usize),
+    /// The request for people.
+    shown: String,
+}
 
 /// What became of a request.
 pub(super) struct Answered {
-    id: u64,
-    connection: ConnectionIx,
-    /// The request for people.
-    shown: String,
+    sent: Sent,
     /// `None` if its task ended without a word.
     result: Option<Result<Answer, Fault>>,
 }
@@ -29,6 +40,8 @@ impl Driver {
     pub(super) fn request_sent(&mut self, order: Order) {
         let Order {
             id,
+            session,
+            exchange,
             connection,
             request,
             timeout,
@@ -38,19 +51,23 @@ impl Driver {
             proxy: of_session,
         } = order;
         let Some(spec) = self.spec.connections.get(connection.index()).cloned() else { return };
-        let shown = request.to_string();
-        if self.is_tapped() {
-            for (line, _) in request.shown_lines() {
-                let line = self.masked_text(&line);
-                self.tap(connection, None, || WireEvent::RequestLine(line));
-            }
-        }
+        let sent = Sent { id, connection, exchange: (session, exchange), shown: request.to_string() };
+        self.tap_request(connection, id, &request);
         if certificate && spec.tls.certificate.is_none() {
             tracing::warn!(
-                element = %self.spec.name, connection = connection.index(), request = %shown,
+                element = %self.spec.name, connection = connection.index(), request = %sent.shown,
                 "loginMethod=\"certificate\" needs tls.certificate in the connection's settings, or bs:Tls"
             );
         }
+        let target = request.target();
+        let origin = format!("{}://{}", target.scheme().http_name(), target.authority());
+        if let Some(web) = self.web(connection)
+            && web.target.as_deref() != Some(origin.as_str())
+        {
+            web.target = Some(Arc::from(origin));
+            self.status_is_old = true;
+        }
+        self.status_is_old |= self.engine.fetches_token(session);
         let plan = Plan {
             request,
             timeout,
@@ -62,46 +79,47 @@ impl Driver {
         };
         let (http, environment) = (self.services.http.clone(), self.services.dials.clone());
         let (result_in, result) = oneshot::channel();
-        self.tasks.spawn("request", |_| async move {
+        self.tasks.spawn(TASK, |_| async move {
             // Nobody waits any more if the element has stopped.
             let _ = result_in.send(http.send(plan, &environment).await);
         });
         self.waiting.push(Box::pin(async move {
-            Came::Answered(Box::new(Answered { id, connection, shown, result: result.await.ok() }))
+            Came::Answered(Box::new(Answered { sent, result: result.await.ok() }))
         }));
     }
 
     /// Hands the outcome of a request to the engine.
     pub(super) fn answered(&mut self, answered: Answered) {
-        let Answered { id, connection, shown, result } = answered;
+        let Answered { sent, result } = answered;
         match result {
-            Some(Ok(answer)) => self.answer_came(id, connection, &shown, &answer),
+            Some(Ok(answer)) => self.answer_came(&sent, &answer),
             Some(Err(fault)) => {
                 let failure = self.shown_failure(&fault.failure);
-                self.request_failed_with(connection, &shown, failure);
                 let written = if fault.written { Written::Maybe } else { Written::No };
-                self.engine.answered(&mut self.ctx, id, Outcome::Silence { written });
+                self.no_answer_came(&sent, written, failure);
+            }
+            // Given up: nobody waits for it.
+            None if self.stopping.is_some() => {
+                let outcome = Outcome::Silence { written: Written::Maybe };
+                self.engine.answered(&mut self.ctx, sent.id, outcome);
             }
             None => {
-                tracing::error!(element = %self.spec.name, request = %shown, "the request failed inside backshell");
-                self.engine.answered(&mut self.ctx, id, Outcome::Silence { written: Written::Maybe });
+                let advice = "this is an error of backshell: its log has the place";
+                let failure = self.failure_of("the request failed inside backshell", advice, None, None);
+                self.no_answer_came(&sent, Written::Maybe, failure);
             }
         }
     }
 
-    fn answer_came(&mut self, id: u64, connection: ConnectionIx, shown: &str, answer: &Answer) {
-        if self.is_tapped() {
-            let lines = std::iter::once(answer.status_line.clone())
-                .chain(answer.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-            for line in lines.collect::<Vec<_>>() {
-                let line = self.masked_text(&line);
-                self.tap(connection, None, || WireEvent::ResponseLine(line));
-            }
-        }
-        if answer.status >= 400 {
-            let status = self.masked_text(&answer.status_line);
-            tracing::debug!(element = %self.spec.name, connection = connection.index(), request = %shown, %status, "answer");
-        }
+    fn no_answer_came(&mut self, sent: &Sent, written: Written, failure: FailureStatus) {
+        let summary = failure.summary.clone();
+        self.tap(sent.connection, Some(Epoch(sent.id)), || WireEvent::Failed(summary));
+        let verdict = self.engine.answered(&mut self.ctx, sent.id, Outcome::Silence { written });
+        self.not_answered_well(sent, verdict, failure);
+    }
+
+    fn answer_came(&mut self, sent: &Sent, answer: &Answer) {
+        let before = self.is_tapped().then(|| self.mask());
         let retry_after = answer.retry_after().map(|retry| retry.delay(self.ctx.wall));
         let outcome = Outcome::Answer {
             status: answer.status,
@@ -112,20 +130,74 @@ impl Driver {
             },
             retry_after,
         };
-        self.engine.answered(&mut self.ctx, id, outcome);
+        let verdict = self.engine.answered(&mut self.ctx, sent.id, outcome);
+        if let Some(mask) = before {
+            self.tap_answer(sent.connection, sent.id, mask, answer);
+        }
+        self.note_status_line(sent.connection, &answer.status_line);
+        self.status_is_old |=
+            retry_after.is_some() || answer.status == 401 || self.engine.fetches_token(sent.exchange.0);
+        if matches!(verdict, Verdict::Next | Verdict::Ended(Ending::Succeeded)) {
+            if self.web_works(sent.connection, sent.exchange) {
+                tracing::info!(
+                    element = %self.spec.name, connection = sent.connection.index(), request = %sent.shown,
+                    "the request works again"
+                );
+            }
+            return;
+        }
+        let (summary, advice) = answer.refusal();
+        let body = Some(answer.snippet()).filter(|body| !body.is_empty());
+        let failure = self.failure_of(&summary, &advice, Some(answer.status), body.as_deref());
+        self.not_answered_well(sent, verdict, failure);
     }
 
-    /// A request without an answer: told once, and then only to those who look closely, until it works again.
-    fn request_failed_with(&mut self, connection: ConnectionIx, shown: &str, failure: FailureStatus) {
-        tracing::warn!(
-            element = %self.spec.name, connection = connection.index(), request = %shown,
-            reason = %failure.summary, advice = %failure.advice, "request failed"
-        );
-        let summary = failure.summary.clone();
-        self.tap(connection, None, || WireEvent::Failed(summary));
-        if let Some(life) = self.life(connection) {
-            life.last_failure = Some(Arc::new(failure));
-            self.status_is_old = true;
+    /// Keeps the status line of the last answer; who watches is woken only by another one.
+    fn note_status_line(&mut self, connection: ConnectionIx, line: &str) {
+        let at = self.ctx.wall;
+        let last = self.web(connection).and_then(|web| web.answered.take());
+        let same = last.filter(|(last, _)| **last == *line).map(|(last, _)| last);
+        self.status_is_old |= same.is_none();
+        let line = same.unwrap_or_else(|| Arc::from(self.masked_text(line)));
+        if let Some(web) = self.web(connection) {
+            web.answered = Some((line, at));
+        }
+    }
+
+    fn failure_of(
+        &self,
+        summary: &str,
+        advice: &str,
+        status: Option<u16>,
+        body: Option<&str>,
+    ) -> FailureStatus {
+        FailureStatus {
+            summary: self.masked_text(summary),
+            advice: self.masked_text(advice),
+            status,
+            body: body.map(|body| self.masked_text(body)),
+            stages: Vec::new(),
+            at: self.ctx.wall,
+        }
+    }
+
+    /// Tells people of a failure: once, and then only those who look closely, until it works again.
+    fn not_answered_well(&mut self, sent: &Sent, verdict: Verdict, failure: FailureStatus) {
+        let Sent { connection, exchange, shown, .. } = sent;
+        let (element, index, reason) = (self.spec.name.clone(), connection.index(), failure.summary.clone());
+        match verdict {
+            Verdict::Ended(Ending::Refused { ignored: false } | Ending::TimedOut { ignored: false }) => {
+                let advice = failure.advice.clone();
+                if self.web_fails(*connection, *exchange, failure) {
+                    tracing::warn!(%element, connection = index, request = %shown, %reason, %advice, "request failed");
+                } else {
+                    tracing::debug!(%element, connection = index, request = %shown, %reason, "request failed, as before");
+                }
+            }
+            // Another try, another token, or a failure that the definition does not mind.
+            Verdict::Nothing | Verdict::Next | Verdict::TryFailed | Verdict::Ended(_) => {
+                tracing::debug!(%element, connection = index, request = %shown, %reason, "request failed");
+            }
         }
     }
 }

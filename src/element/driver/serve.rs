@@ -64,6 +64,9 @@ impl Driver {
             Request::Explain(connection, reply) => {
                 let _ = reply.send(self.explain(connection));
             }
+            Request::ExplainRequests(connection, reply) => {
+                let _ = reply.send(self.explain_requests(connection));
+            }
         }
     }
 

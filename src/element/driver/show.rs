@@ -140,6 +140,12 @@ impl Driver {
         standalone.for_each(|param| mask.add(params.get(param).to_bytes()));
         let tables = (0..self.spec.protocol.tables.len()).filter_map(TableIx::new);
         tables.flat_map(|table| self.secret_cells(table)).for_each(|cell| mask.add(cell));
+        // Without `Bearer`, as a peer gives it.
+        for token in &self.spec.protocol.tokens {
+            let value = params.get(token.param).to_text();
+            let bare = value.strip_prefix(&*token.prefix).filter(|_| params.describe(token.param).secret);
+            mask.add(Bytes::copy_from_slice(bare.unwrap_or_default().as_bytes()));
+        }
     }
 
     /// What stands in the secret columns of a table.
@@ -157,7 +163,11 @@ impl Driver {
 
     /// A text with every secret of the element replaced by `***`, also one that was cut or made printable.
     pub(super) fn masked_text(&self, text: &str) -> String {
-        let mut mask = self.mask();
+        self.masked_with(&mut self.mask(), text)
+    }
+
+    /// The same, with what `mask` has already, which gets further forms of it.
+    pub(super) fn masked_with(&self, mask: &mut Mask, text: &str) -> String {
         let texts = mask.secrets().filter_map(|secret| std::str::from_utf8(secret).ok());
         let printed: Vec<String> = texts.map(printable).collect();
         printed.into_iter().for_each(|printed| mask.add(printed.into()));
@@ -167,6 +177,7 @@ impl Driver {
 
     /// Publishes the status if something of it has changed.
     pub(super) fn publish(&mut self) {
+        self.show_web_states();
         if !std::mem::take(&mut self.status_is_old) {
             return;
         }
@@ -201,6 +212,8 @@ impl Driver {
                 ConnectionKind::NotRun => "not run",
             },
             link: slot.life.as_ref().map(|life| self.link_status(slot.connection, life)),
+            http: self.http_status(slot),
+            token: self.token_status(slot.connection),
         }
     }
 
@@ -232,7 +245,7 @@ impl Driver {
         }
     }
 
-    fn wall(&self, instant: Instant) -> Wall {
+    pub(super) fn wall(&self, instant: Instant) -> Wall {
         self.services.clock.wall(instant)
     }
 }

@@ -12,15 +12,33 @@ use crate::element::status::{CloseStatus, FailureStatus, LinkCounters};
 use crate::engine::codec::Set;
 use crate::engine::link::Link;
 use crate::engine::link::status::{Epoch, Phase};
-use crate::language::model::id::ConnectionIx;
+use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::transport::dial::Opened;
 use crate::transport::failure::{Failure, StageReport};
 use crate::transport::wire::{Counters, Event, Inbox, Outbox};
+use crate::value::Wall;
 
 /// One connection; without a link it only keeps the place of its index.
 pub(super) struct Slot {
     pub(super) connection: ConnectionIx,
     pub(super) life: Option<Box<Life>>,
+    /// Of requests of HTTP sessions; none before the first.
+    pub(super) web: Option<Box<Web>>,
+    /// The state of its requests that was shown last.
+    pub(super) web_state: &'static str,
+}
+
+/// What a connection has that requests of HTTP sessions go over.
+#[derive(Debug, Default)]
+pub(super) struct Web {
+    /// Scheme, host and port of the last request, without secrets.
+    pub(super) target: Option<Arc<str>>,
+    /// The status line of the last answer, masked, and when it came.
+    pub(super) answered: Option<(Arc<str>, Wall)>,
+    pub(super) last_failure: Option<Arc<FailureStatus>>,
+    /// Exchanges that people have been told of as failing, and that have not worked since.
+    // Bound: one for each exchange of the definition.
+    pub(super) failing: Vec<(SessionIx, usize)>,
 }
 
 /// What a WebSocket connection has.

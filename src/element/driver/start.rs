@@ -57,7 +57,7 @@ impl Driver {
                         last_unsent: None,
                     })
                 });
-                Slot { connection, life }
+                Slot { connection, life, web: None, web_state: "idle" }
             })
             .collect();
         let status = Status {

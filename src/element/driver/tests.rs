@@ -3,13 +3,14 @@
 mod drops;
 mod moves;
 mod shown;
+mod web;
 mod work;
 
 use std::io;
 use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant as Moment;
 
 use super::*;
@@ -35,6 +36,27 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 const BROKEN: &str = "10.0.0.66";
 /// What no output may contain.
 const SECRET: &str = "hunter2-correct-horse";
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+}
 
 /// A network on which the test answers every call.
 struct Net(mpsc::UnboundedSender<Call>);
@@ -128,7 +150,11 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(address: SocketAddr, head: String, io: DuplexStream) -> Self {
+    fn new(
+        address: SocketAddr,
+        head: String,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
         let (inbox, outbox, link) = Setup::new(io, Role::Server).open();
         let mut tasks = Tasks::new(&CancellationToken::new());
         tasks.spawn("peer", |stop| async move { drop(link.run(stop).await) });

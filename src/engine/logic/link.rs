@@ -36,6 +36,10 @@ pub(super) struct Link {
     unmatched: u64,
     /// The peer has asked not to be asked before (`Retry-After`).
     pub(super) hold: Option<Instant>,
+    /// Its requests of HTTP sessions, every try counted.
+    pub(super) requests: u64,
+    /// Answers to them that end their session.
+    pub(super) refusals: u64,
     /// `RedundantPolling`: requests go over the second connection of the kind, because this one did not answer.
     pub(super) on_second: bool,
     failing: Option<Failing>,
@@ -45,6 +49,19 @@ pub(super) struct Link {
     pub(super) token: Option<u64>,
     /// That token was fetched because a handshake with the one before was refused.
     pub(super) token_replaced: bool,
+}
+
+/// What has become of the requests over a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requested {
+    /// How many were sent, every try counted.
+    pub requests: u64,
+    /// Answers that were 4xx, 5xx, or a redirect that is not followed.
+    pub refusals: u64,
+    /// Since when it does not do what it should; none if it does, or if that is ignored.
+    pub failing: Option<Instant>,
+    /// Until when the peer wants to be left alone (`Retry-After`).
+    pub held_until: Option<Instant>,
 }
 
 /// Since when a connection does not do what it should.
@@ -72,6 +89,17 @@ impl Engine {
     /// How many messages of a connection no response took.
     pub fn unmatched(&self, connection: ConnectionIx) -> u64 {
         self.links.get(connection.index()).map_or(0, |link| link.unmatched)
+    }
+
+    /// What has become of the requests over a connection.
+    pub fn requested(&self, connection: ConnectionIx) -> Requested {
+        let link = self.links.get(connection.index()).copied().unwrap_or_default();
+        Requested {
+            requests: link.requests,
+            refusals: link.refusals,
+            failing: link.failing.map(|failing| failing.since),
+            held_until: link.hold,
+        }
     }
 
     /// Counts the message that is being received, or was received when its chain of events was held up.

@@ -8,12 +8,13 @@ use crate::engine::codec::handshake::{self, Address, Answer};
 use crate::engine::codec::http::{self, Meaning, RequestFault};
 use crate::engine::codec::response;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
-use crate::engine::logic::queue::Phase;
+use crate::engine::logic::queue::{Phase, Run};
 use crate::engine::logic::state::Chain;
 use crate::engine::logic::token::Permit;
 use crate::engine::logic::{Engine, limits};
 use crate::engine::param::Rejected;
 use crate::engine::session::requests::{After, Ending, Input, Order, Redirects, Requests, State, Verdict};
+use crate::engine::session::token::TokenState;
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::language::model::logic::{Item, Time};
@@ -146,6 +147,7 @@ impl Engine {
         match self.order(ctx, &requests) {
             Ok(order) => {
                 self.counters.requests += 1;
+                self.links[order.connection.index()].requests += 1;
                 let sent = Input::Sent { id: order.id };
                 self.effects.push(Effect::Request(Box::new(order)));
                 self.advance_requests(ctx, usize::from(queue), sent);
@@ -184,6 +186,8 @@ impl Engine {
         self.serial += 1;
         Ok(Order {
             id: self.serial,
+            session: requests.session,
+            exchange: requests.exchange,
             connection: requests.connection,
             request,
             timeout: exchange.timeout.or(overrides.timeout).unwrap_or(connection.defaults.timeout),
@@ -207,32 +211,34 @@ impl Engine {
 
     /// What became of a request, and all that this causes: the parameters of an answer change before the group goes on.
     ///
-    /// One that nobody waits for any more changes nothing.
-    pub fn answered(&mut self, ctx: &mut Context, id: u64, outcome: Outcome<'_>) {
-        let Some((queue, requests)) = self.waiting_session(id) else { return };
+    /// One that nobody waits for any more changes nothing. Gives what it means for its session.
+    pub fn answered(&mut self, ctx: &mut Context, id: u64, outcome: Outcome<'_>) -> Verdict {
+        let Some((queue, requests)) = self.waiting_session(id) else { return Verdict::Nothing };
         self.begin();
         self.stirred = true;
         let protocol = Arc::clone(&self.protocol);
         let exchange = &protocol.session(requests.session).exchanges[requests.exchange];
         self.chain = Chain::Input(u16::try_from(queue).ok());
-        match outcome {
+        let verdict = match outcome {
             Outcome::Answer { status, answer, retry_after } => {
-                self.answer_came(ctx, queue, &requests, status, &answer);
+                let verdict = self.answer_came(ctx, queue, &requests, status, &answer);
                 if let Some(delay) = retry_after.filter(|_| status == 429 || status == 503) {
                     let link = &mut self.links[requests.connection.index()];
                     link.hold = link.hold.max(Some(ctx.now + delay.min(MAX_HOLD)));
                 }
+                verdict
             }
             Outcome::Silence { written } => {
                 let repeatable = written == Written::No
                     || !matches!(exchange.verb, ::http::Method::POST | ::http::Method::PATCH);
                 let ignored = http::ignores_silence(exchange);
-                self.advance_requests(ctx, queue, Input::Silence { repeatable, ignored });
+                self.advance_requests(ctx, queue, Input::Silence { repeatable, ignored })
             }
-        }
+        };
         self.run(ctx);
         self.chain = Chain::Input(None);
         self.finish(ctx);
+        verdict
     }
 
     fn answer_came(
@@ -242,7 +248,7 @@ impl Engine {
         requests: &Requests,
         status: u16,
         answer: &Answer<'_>,
-    ) {
+    ) -> Verdict {
         let protocol = Arc::clone(&self.protocol);
         let exchange = &protocol.session(requests.session).exchanges[requests.exchange];
         let has_location = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("location"));
@@ -251,11 +257,11 @@ impl Engine {
         if let Some(number) = requests.token.filter(|_| status == 401 && !requests.renewed)
             && self.token_refused(requests.connection, number)
         {
-            self.advance_requests(ctx, queue, Input::TokenRefused);
-            return;
+            return self.advance_requests(ctx, queue, Input::TokenRefused);
         }
         if meaning != Meaning::Good {
             self.counters.refusals += 1;
+            self.links[requests.connection.index()].refusals += 1;
         }
         let (mut sets, dropped) = http::capture(&self.params, exchange, answer);
         if meaning == Meaning::Good {
@@ -271,9 +277,10 @@ impl Engine {
             });
         }
         // The last frame runs first: what the end causes waits for the events of the values.
-        self.advance_requests(ctx, queue, Input::Answered(meaning));
+        let verdict = self.advance_requests(ctx, queue, Input::Answered(meaning));
         let sets = response::with_parts(&self.params, &self.layouts, sets);
         self.set_all(ctx, sets);
+        verdict
     }
 
     /// The queue whose running group waits for the answer to a request.
@@ -295,12 +302,13 @@ impl Engine {
     }
 
     /// Gives an input to the HTTP session of a queue, and does what follows.
-    fn advance_requests(&mut self, ctx: &Context, queue: usize, input: Input) {
-        let Some(run) = self.lanes[queue].queue.runs.last_mut() else { return };
-        let Phase::Requests(requests) = &mut run.phase else { return };
+    fn advance_requests(&mut self, ctx: &Context, queue: usize, input: Input) -> Verdict {
+        let Some(run) = self.lanes[queue].queue.runs.last_mut() else { return Verdict::Nothing };
+        let Phase::Requests(requests) = &mut run.phase else { return Verdict::Nothing };
         let (session, connection) = (requests.session, requests.connection);
         self.stirred = true;
-        match requests.step(input) {
+        let verdict = requests.step(input);
+        match verdict {
             Verdict::Nothing | Verdict::Next => {}
             Verdict::TryFailed => {
                 self.counters.timeouts += 1;
@@ -322,6 +330,20 @@ impl Engine {
         if input == Input::Answered(Meaning::Good) {
             self.pair_answered(connection);
         }
+        verdict
+    }
+
+    /// The element stops: groups in the middle of an HTTP session end there, without their triggers.
+    ///
+    /// What `before stop` begins afterwards is not touched; it may fetch a token anew.
+    pub(super) fn give_requests_up(&mut self) {
+        for lane in &mut self.lanes {
+            let is_asking = |run: &Run| matches!(run.phase, Phase::Requests(_));
+            if lane.held.is_none() && lane.queue.runs.last().is_some_and(is_asking) {
+                lane.queue.runs.clear();
+            }
+        }
+        self.tokens.iter_mut().for_each(TokenState::given_up);
     }
 
     /// `RedundantPolling`: what got no answer is asked over the other connection from now on, and back in the same way.

@@ -9,7 +9,7 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Answers, Entry};
 use crate::engine::logic::{Engine, Life};
 use crate::engine::session::requests::Requests;
-use crate::engine::session::token::Need;
+use crate::engine::session::token::{Need, TokenState};
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::language::model::logic::{GroupOp, Item};
 use crate::language::model::token::Token;
@@ -185,6 +185,16 @@ impl Engine {
         }
         link.token = token.map(|index| self.tokens[index].number());
         self.effects.push(Effect::Prepared { connection, ready });
+    }
+
+    /// The token that requests and the link of a connection need; none if they need none.
+    pub fn token(&self, connection: ConnectionIx) -> Option<&TokenState> {
+        self.tokens.get(self.protocol.connections.get(connection.index())?.token?)
+    }
+
+    /// Whether a session fetches a token.
+    pub fn fetches_token(&self, session: SessionIx) -> bool {
+        self.protocol.tokens.iter().any(|token| token.session == session)
     }
 
     /// Whether a link has to be prepared before it opens.

@@ -23,6 +23,10 @@ use crate::value::Secret;
 pub struct Order {
     /// Names it in the answer; new for every try.
     pub id: u64,
+    /// Of which session.
+    pub session: SessionIx,
+    /// Which exchange of it, by position.
+    pub exchange: usize,
     /// Over which connection.
     pub connection: ConnectionIx,
     /// The request.

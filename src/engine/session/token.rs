@@ -97,6 +97,11 @@ impl TokenState {
         self.renew = self.good.then_some(now + hold);
     }
 
+    /// The fetch was given up: who needs it next begins anew.
+    pub fn given_up(&mut self) {
+        self.fetching = false;
+    }
+
     /// A request with this token was answered with 401; one with an older token says nothing about the present one.
     pub fn refused(&mut self, number: u64) {
         if self.number == number {
@@ -118,6 +123,16 @@ impl TokenState {
     /// Whether one is being fetched.
     pub fn is_fetching(&self) -> bool {
         self.fetching
+    }
+
+    /// When a new one is fetched by itself; none if nobody says how long it is good for, or while one is being fetched.
+    pub fn renewal(&self) -> Option<Instant> {
+        self.renew.filter(|_| self.good)
+    }
+
+    /// When it is over; none if nobody says.
+    pub fn ends(&self) -> Option<Instant> {
+        self.ends.filter(|_| self.good)
     }
 
     /// When [`Self::renewal_due`] has something to say; none if it waits for requests.

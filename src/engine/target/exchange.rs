@@ -61,6 +61,20 @@ pub struct Part {
     pub content: Secret<Bytes>,
 }
 
+/// What a form says of the part, for people.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Content-Disposition: form-data; name=\"{}\"", self.name)?;
+        if let Some(file) = &self.file {
+            write!(f, "; filename=\"{file}\"")?;
+        }
+        if let Some(media_type) = &self.media_type {
+            write!(f, "; Content-Type: {media_type}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A complete HTTP request; [`HttpRequest::new`] checks it, so that it can always be sent.
 ///
 /// `Display` is the verb and the address for people, without secrets.

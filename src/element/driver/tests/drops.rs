@@ -427,21 +427,6 @@ async fn a_message_beyond_the_limit_ends_the_link_with_1009_and_the_next_one_wor
     rig.up().await;
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn messages_for_a_peer_that_does_not_read_are_counted_and_warned_about_once() {
     let log = Log::default();
@@ -450,7 +435,7 @@ async fn messages_for_a_peer_that_does_not_read_are_counted_and_warned_about_onc
     // For this thread only, on which the whole test runs.
     let _guard = tracing::subscriber::set_default(subscriber);
     let warnings = || {
-        let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        let log = log.text();
         log.lines().filter(|line| line.contains("message not sent")).count()
     };
     let mut rig = Rig::new(r#"<bs:Limits sendQueue="2"/><bs:KeepAlive pingInterval="0"/>"#);

@@ -333,7 +333,7 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
             last_unsent: None,
         };
         let connection = ConnectionIx::new(index).expect("small");
-        slots.push(Slot { connection, life: Some(Box::new(life)) });
+        slots.push(Slot { connection, life: Some(Box::new(life)), web: None, web_state: "idle" });
         ends.push(far);
     }
     // Each time before the driver looks, every peer has sent something.

@@ -143,6 +143,8 @@ pub struct Timer<'a> {
     pub time: Option<Text<'a>>,
     /// `Time@initial`.
     pub initial: Option<Text<'a>>,
+    /// `@options`.
+    pub options: Option<Text<'a>>,
     /// `Interval`.
     pub interval: Option<Text<'a>>,
     /// `Content/Group`, in order, with its `next`.

@@ -119,6 +119,11 @@ codes! {
     HeaderNeverSet = connections::HEADER_NEVER_SET;
     BadMediaType = connections::BAD_MEDIA_TYPE;
     HalfToken = connections::HALF_TOKEN;
+    SessionOverNothing = connections::SESSION_OVER_NOTHING;
+    UnusedSession = connections::UNUSED_SESSION;
+    OpenToken = connections::OPEN_TOKEN;
+    TwoLogins = connections::TWO_LOGINS;
+    TokenInClear = connections::TOKEN_IN_CLEAR;
     BadCondition = logic::BAD_CONDITION;
     NeverFires = logic::NEVER_FIRES;
     OursOnly = logic::OURS_ONLY;

@@ -8,6 +8,7 @@ mod condition;
 mod groups;
 mod links;
 mod lint;
+mod lint_http;
 mod messages;
 mod params;
 mod path;
@@ -147,6 +148,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         candidates,
     };
     lint::check(scope, written, &protocol);
+    lint_http::check(scope, written, &protocol);
     protocol
 }
 

@@ -109,6 +109,7 @@ pub(super) fn timer(element: Element<'_>, id: Id) -> Timer<'_> {
         condition: text(element, "Condition"),
         time: time.and_then(Text::of),
         initial: time.and_then(|time| value(time, "initial")),
+        options: value(element, "options"),
         interval: text(element, "Interval"),
         groups: element
             .children_named("Content")

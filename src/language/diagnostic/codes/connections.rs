@@ -163,3 +163,43 @@ pub(super) const HALF_TOKEN: Entry = row(
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP>",
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\" pid=\"5\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
 );
+pub(super) const SESSION_OVER_NOTHING: Entry = row(
+    "P4021",
+    Warning,
+    "an HTTP session over a connection that cannot carry it",
+    "A group sends over connection 0 unless `connection` says otherwise. Only an HTTP or a WebSocket connection has a host that requests can go to; over another one nothing is sent.",
+    "<Connections><Connection id=\"0\"><Virtual/></Connection><Connection id=\"1\"><Http/></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"/></Connection></Session></HTTP><Groups><Group id=\"1\"><Content><Session>1</Session></Content></Group></Groups>",
+    "<Connections><Connection id=\"0\"><Virtual/></Connection><Connection id=\"1\"><Http/></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"/></Connection></Session></HTTP><Groups><Group id=\"1\" connection=\"1\"><Content><Session>1</Session></Content></Group></Groups>",
+);
+pub(super) const UNUSED_SESSION: Entry = row(
+    "P4022",
+    Note,
+    "an HTTP session that nothing sends",
+    "A session runs when a group holds it, when a connection opens with it, when `bs:Token` fetches a token with it, or before a dial (`bs:Reconnect before`). Nothing of this names it.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"/></Connection></Session></HTTP>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"/\"/></Connection></Session></HTTP><Groups><Group id=\"1\"><Content><Session>1</Session></Content></Group></Groups>",
+);
+pub(super) const OPEN_TOKEN: Entry = row(
+    "P4023",
+    Warning,
+    "a token that everybody can read",
+    "The value of a parameter is shown in the API, in logs and in `backshell tap` unless it is secret. A token is as good as a password while it lasts.",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" pid=\"5\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP><Params><Param id=\"5\"><Type>read</Type></Param></Params>",
+    "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" pid=\"5\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
+);
+pub(super) const TWO_LOGINS: Entry = row(
+    "P4024",
+    Warning,
+    "a user name and an `Authorization` header",
+    "A request has one `Authorization` header. The one of the definition is sent while it has a value, and the user name is then of no use.",
+    "<HTTP><Session id=\"1\" userName=\"5\" password=\"6\"><Connection id=\"1\"><Request url=\"/\"><Headers><Header key=\"Authorization\" pid=\"7\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"5\"><Type>read</Type></Param><Param id=\"6\"><Type>read</Type></Param><Param id=\"7\"><Type>read</Type></Param></Params>",
+    "<HTTP><Session id=\"1\" userName=\"5\" password=\"6\"><Connection id=\"1\"><Request url=\"/\"/></Connection></Session></HTTP><Params><Param id=\"5\"><Type>read</Type></Param><Param id=\"6\"><Type>read</Type></Param></Params>",
+);
+pub(super) const TOKEN_IN_CLEAR: Entry = row(
+    "P4025",
+    Note,
+    "a token or a password without encryption",
+    "The address of the request begins with `http://`, so that whoever is on the way can read what it carries, and use it. An address on this machine is left alone.",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"http://api.example/jobs\"><Headers><Header key=\"Authorization\" pid=\"5\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
+    "<HTTP><Session id=\"1\"><Connection id=\"1\"><Request url=\"https://api.example/jobs\"><Headers><Header key=\"Authorization\" pid=\"5\"/></Headers></Request></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
+);

@@ -464,7 +464,9 @@ fn on_protocol(
     user: User,
 ) -> Option<Run> {
     let connection = |scope: &mut Scope| -> Option<ConnectionIx> {
-        let Some(text) = argument(written, "nr") else { return Some(ConnectionIx::FIRST) };
+        let Some(text) = argument(written, "nr").or(written.on_nr.as_ref()) else {
+            return Some(ConnectionIx::FIRST);
+        };
         let part = Spanned::new(&*text.value, text.span);
         let index = number(&mut scope.report, part, "the index of a connection", user)?;
         scope.connection(index, user)

@@ -268,7 +268,8 @@ fn timer(scope: &mut Scope, written: &written::Timer<'_>) -> Timer {
     let user = User("timer", written.id.value);
     let period = period(scope, written, user);
     let initial = written.initial.as_ref();
-    let random = initial.and_then(|text| text.option("random")).and_then(|part| {
+    let options = [initial, written.options.as_ref()];
+    let random = options.into_iter().flatten().find_map(|text| text.option("random")).and_then(|part| {
         let (low, high) = part.value.split_once(':')?;
         Some((low.trim().parse::<u32>().ok()?, high.trim().parse::<u32>().ok()?, part.span))
     });

@@ -174,7 +174,18 @@ fn token(
         half(scope, settings, user, "has two lifetimes");
     }
     let session = session.and_then(|id| scope.sessions.resolve(id, user));
-    let param = param.and_then(|id| scope.param_for(id, user, Use::Sink));
+    let param = param.and_then(|id| {
+        let found = scope.param_for(id, user, Use::Sink)?;
+        if !scope.secrets.contains(&found) {
+            let message =
+                format!("parameter {} receives the token of {user}, and everybody can read it", id.value);
+            scope.push(
+                Diagnostic::new(Code::OpenToken, id.span, message)
+                    .with_help(format!("mark it: `<Param id=\"{}\" bs:secret=\"true\">`", id.value)),
+            );
+        }
+        Some(found)
+    });
     let over = reference(settings, "connection").and_then(|number| scope.connection(number, user));
     let mut at = |name: &str| settings.get(name).and_then(|text| path::compile(scope, text, user));
     let place = match (at("path"), settings.get("header")) {

@@ -163,7 +163,7 @@ static ACTION_ON: Element = element("On", Kind::Enumeration(ActionOn::TABLE), "W
         Kind::Text,
         "The ids of the items, separated by `;`. Without it the step is applied to the item on which the trigger fired, if it is of this kind.",
     ),
-    attribute("nr", Kind::Text, "Positions in the item, separated by `;`: for `reverse` those of parameters in a message, from 0; for `set next` those of pairs in a group, from 1."),
+    attribute("nr", Kind::Text, "Positions in the item, separated by `;`: for `reverse` those of parameters in a message, from 0; for `set next` those of pairs in a group, from 1. Or the index of the connection of `open`, `close` and `reconnect`, as `Type@nr`."),
 ]);
 static ACTION_TYPE: Element = element("Type", Kind::Enumeration(ActionType::TABLE), "What is done.")
     .attributes(&[
@@ -204,6 +204,7 @@ static TIMER: Element = element("Timer", Kind::Nothing, "Puts groups into the qu
         section(&TIMER_CONTENT),
     ]);
 static TIMER_OPTIONS: &[Choice] = &[
+    choice("random=", "The same as `random` of `Time@initial`, which counts where both are given."),
     choice("ip:", "Works through the rows of a table with several threads.").not_run("multi-threaded timers"),
     choice("each:", "How often each row is worked on.").not_run("multi-threaded timers"),
     choice("pollingRate:", "How many rows are started at once.").not_run("multi-threaded timers"),

@@ -62,6 +62,13 @@ impl Link {
                 self.note_move(cause.clone(), effects);
                 self.dial(ctx, cause, effects);
             }
+            // A dial that has not started reads the new values: nothing is given up, so nothing is rationed. A session that
+            // runs before each dial sets the address each time.
+            State::Connecting { attempt }
+                if urge == Urge::Own && attempt.is_ahead() && self.target == Target::Known =>
+            {
+                self.note_move(cause, effects);
+            }
             State::Connecting { attempt } => {
                 self.hurry(ctx, urge);
                 self.note_move(cause.clone(), effects);

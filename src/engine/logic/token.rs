@@ -119,7 +119,11 @@ impl Engine {
                     });
                 }
                 let renewed = self.tokens[index].came(ctx.now, found.lifetime, described.margin);
-                if let Some(group) = described.renew.filter(|_| renewed) {
+                // Without an open link there is nobody to tell: the next one opens with the new token.
+                let links = &self.links;
+                let mut users = self.protocol.connections.iter().filter(|user| user.token == Some(index));
+                let is_open = users.any(|user| links[user.index.index()].ready);
+                if let Some(group) = described.renew.filter(|_| renewed && is_open) {
                     self.enqueue(ctx, group, GroupOp::ExecuteOne);
                 }
                 let text = format!("{}{}", described.prefix, found.token.expose());
@@ -220,7 +224,8 @@ impl Engine {
         }
         for connection in &protocol.connections {
             if connection.before == Some(entry.group) {
-                let ready = answers == Answers::Well;
+                // A session whose condition does not hold is left out: there is nothing to wait for.
+                let ready = matches!(answers, Answers::Well | Answers::Nothing);
                 self.tell_prepared(connection.index, ready);
             }
         }

@@ -73,9 +73,9 @@ impl TokenState {
         due
     }
 
-    /// A token came; `lifetime` from now, if anybody says. Gives whether it takes the place of one that was good.
+    /// A token came; `lifetime` from now, if anybody says. Gives whether it takes the place of an earlier one.
     pub fn came(&mut self, now: Instant, lifetime: Option<Duration>, margin: Duration) -> bool {
-        let renewed = self.good;
+        let renewed = self.number > 0;
         self.number += 1;
         (self.good, self.fetching, self.failures, self.hold) = (true, false, 0, None);
         self.ends = lifetime.and_then(|lifetime| now.checked_add(lifetime));
@@ -220,5 +220,6 @@ mod tests {
         assert_eq!(token.need(now), Need::Have(2));
         token.refused(2);
         assert_eq!(token.need(now), Need::Fetch);
+        assert!(token.came(now, None, MARGIN), "an open link has to be told, also after a refusal");
     }
 }

@@ -10,4 +10,5 @@ mod interop;
 mod model;
 mod promises;
 mod settings;
+mod shipped;
 mod tidy;

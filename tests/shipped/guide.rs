@@ -1,0 +1,130 @@
+//! The snippets of docs/authoring.md are definitions that load, and those about HTTP run as the page says.
+
+use std::path::Path;
+
+use backshell::language::diagnostic::Code;
+use backshell::language::load;
+use backshell::language::source::Source;
+use serde_json::json;
+
+use super::peer::Peer;
+use super::{Element, bounded};
+
+/// The snippets of a kind between two headings of the page.
+fn snippets(kind: &str, from: &str, to: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/authoring.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let start = page.find(from).unwrap();
+    let end = page.find(to).unwrap();
+    let mut found = Vec::new();
+    let mut rest = &page[start..end];
+    let fence = format!("```{kind}\n");
+    while let Some(at) = rest.find(&fence) {
+        let (text, after) = rest[at + fence.len()..].split_once("```").unwrap();
+        found.push(text.to_owned());
+        rest = after;
+    }
+    found
+}
+
+/// A definition of snippets; single parameters get their section, what stands in `CommunicationOptions` goes there.
+fn definition(snippets: &[String], more: &str) -> String {
+    let mut text = String::new();
+    for snippet in snippets {
+        let start = snippet.trim_start();
+        if start.starts_with("<bs:") {
+            text = text.replacen("</CommunicationOptions>", &format!("{snippet}</CommunicationOptions>"), 1);
+        } else if start.starts_with("<Param ") {
+            text.push_str(&format!("<Params>{snippet}</Params>"));
+        } else {
+            text.push_str(snippet);
+        }
+    }
+    format!("<Protocol xmlns:bs=\"urn:backshell:1\"><Name>Guide</Name>{text}{more}</Protocol>")
+}
+
+/// The parameters of the pump that the page does not write out.
+fn plain_parameters() -> String {
+    let one = |(id, name, kind, interprete): (i32, &str, &str, &str)| {
+        format!(
+            "<Param id=\"{id}\"><Name>{name}</Name><Type>{kind}</Type><Interprete>{interprete}</Interprete></Param>"
+        )
+    };
+    let text = "<RawType>other</RawType><LengthType>next param</LengthType><Type>string</Type>";
+    let number = "<RawType>numeric text</RawType><LengthType>next param</LengthType><Type>double</Type>";
+    let all = [
+        (10, "Answer", "read", text),
+        (11, "Speed", "read", number),
+        (12, "Note", "read", text),
+        (61, "Speed", "write", number),
+    ];
+    format!("<Params>{}</Params>", all.map(one).concat())
+}
+
+/// Loads without anything but a section that is given twice, as snippets do.
+fn loads(text: &str) {
+    let source = Source::new("guide.xml", text);
+    let report = load::check(&source);
+    let problems: Vec<_> =
+        report.diagnostics().iter().filter(|problem| problem.code != Code::GivenTwice).collect();
+    assert!(problems.is_empty() && report.features_not_run().is_empty(), "{problems:?}");
+}
+
+#[test]
+fn the_thermometer_of_the_guide_loads() {
+    let found = snippets("xml", "## 2. A connection", "## 9. HTTP");
+    assert_eq!(found.len(), 7, "{found:?}");
+    loads(&definition(&found, ""));
+}
+
+#[tokio::test]
+async fn the_pump_of_the_guide_loads_and_its_chain_runs() {
+    let found = snippets("xml", "## 9. HTTP", "## In an editor");
+    assert_eq!(found.len(), 5, "{found:?}");
+    let text = definition(&found, &plain_parameters());
+    loads(&text);
+    let settings = snippets("toml", "## 10. Credentials", "## 11. A chain").concat();
+    bounded(async {
+        let mut peer = Peer::start().await;
+        let settings =
+            settings.replace("9080", &peer.port.to_string()).replace("{ env = \"PUMP_KEY\" }", "\"k3y\"");
+        let element = Element::start_texts(Path::new("."), text, settings);
+        // The poll and the chain begin at once, and one token serves both.
+        let asked = peer.asked_for("POST", "/token").await;
+        assert_eq!(asked.json(), json!({"key": "k3y"}));
+        // Half of it is left when it is renewed, since the margin is longer than its life.
+        asked.answer(200, r#"{"token":"x.y","expires_in":4}"#);
+        let mut channel = None;
+        for _ in 0..2 {
+            let asked = peer.asked().await;
+            match asked.path.as_str() {
+                "/state" => asked.answer(200, r#"{"pump":{"speed":40}}"#),
+                "/channels" => channel = Some(asked),
+                other => panic!("{other}"),
+            }
+        }
+        element.reads(11, "40").await;
+        element.reads(12, "none").await;
+        let channel = channel.unwrap();
+        assert_eq!(channel.header("authorization"), "Bearer x.y");
+        channel.answer(200, &format!(r#"{{"address":"ws://127.0.0.1:{}/c/7?k=1"}}"#, peer.port));
+        let asked = peer.asked_for("GET", "/c/7?k=1").await;
+        assert_eq!(asked.header("authorization"), "Bearer x.y");
+        let mut socket = asked.open(&[("x-channel", "seven")]).await;
+        element.reads(34, "seven").await;
+
+        element.set(61, 55.0).await;
+        let asked = peer.asked_for("PUT", "/speed").await;
+        assert_eq!(asked.json(), json!({"speed": 55}));
+        asked.answer(200, "");
+        peer.asked_for("GET", "/state").await.answer(200, r#"{"pump":{"speed":55}}"#);
+        element.reads(11, "55").await;
+
+        peer.asked_for("POST", "/token").await.answer(200, r#"{"token":"z","expires_in":600}"#);
+        assert_eq!(socket.json().await, json!({"token": "z"}));
+        socket.close(4001, "taken over");
+        element.link_is(1, "rejected").await;
+        element.end().await;
+    })
+    .await;
+}

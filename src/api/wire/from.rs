@@ -381,4 +381,36 @@ mod tests {
             assert_eq!(Param::new(&build.done(), &reading).value_type, shown, "{value_type:?}");
         }
     }
+
+    #[test]
+    fn an_http_connection_has_the_state_of_its_requests_and_a_list_tells_no_more() {
+        let http = HttpStatus {
+            state: "timeout",
+            target: Some("http://h:80".into()),
+            answered: Some(("HTTP/1.1 503 Busy".into(), Wall(0))),
+            last_failure: None,
+            held_until: Some(Wall(1_000_000_000)),
+            requests: 2,
+            refusals: 1,
+        };
+        let token = TokenStatus { state: "ready", renew_at: None, ends_at: Some(Wall(0)) };
+        let (index, name, kind, link) = (1, "Rest".into(), "http", None);
+        let status = ConnectionStatus { index, name, kind, link, http: Some(http), token: Some(token) };
+        let json = |detail| serde_json::to_value(Connection::new(&status, detail)).unwrap();
+        let list = serde_json::json!({
+            "index": 1, "name": "Rest", "kind": "http", "state": "timeout", "target": "http://h:80"
+        });
+        assert_eq!(json(Detail::List), list);
+        let mut full = list;
+        full["http"] = serde_json::json!({
+            "state": "timeout", "target": "http://h:80", "statusLine": "HTTP/1.1 503 Busy",
+            "answeredAt": "1970-01-01T00:00:00.000Z", "heldUntil": "1970-01-01T00:00:01.000Z",
+            "requests": 2, "refusals": 1
+        });
+        full["token"] = serde_json::json!({"state": "ready", "endsAt": "1970-01-01T00:00:00.000Z"});
+        assert_eq!(json(Detail::Full), full);
+        // The shell commands read the same type.
+        let read: Connection = serde_json::from_value(full).unwrap();
+        assert_eq!((read.link, read.http.map(|http| http.requests)), (None, Some(2)));
+    }
 }

@@ -14,6 +14,7 @@ use crate::element::spec::ConnectionSpec;
 use crate::element::status::{FailureStatus, StageStatus};
 use crate::engine::codec::Set;
 use crate::engine::codec::handshake::{self, Address, Answer};
+use crate::engine::codec::mask::Mask;
 use crate::engine::link::Input;
 use crate::engine::link::policy::{Rejection, Verdict, verdict_of_status};
 use crate::engine::link::status::Epoch;
@@ -183,33 +184,38 @@ impl Driver {
     }
 
     pub(super) fn shown_failure(&self, failure: &Failure) -> FailureStatus {
+        self.shown_failure_with(&mut self.mask(), failure)
+    }
+
+    fn shown_failure_with(&self, mask: &mut Mask, failure: &Failure) -> FailureStatus {
         let stages = failure.stages.iter().map(|report| StageStatus {
             stage: report.stage.name(),
             ok: report.ok,
-            detail: self.masked_text(&report.detail),
+            detail: self.masked_with(mask, &report.detail),
             took: report.took,
         });
+        let stages = stages.collect();
         FailureStatus {
-            summary: self.masked_text(&failure.to_string()),
-            advice: self.masked_text(&failure.advice),
+            summary: self.masked_with(mask, &failure.to_string()),
+            advice: self.masked_with(mask, &failure.advice),
             status: failure.status(),
-            body: failure.snippet().map(|snippet| self.masked_text(&snippet)),
-            stages: stages.collect(),
+            body: failure.snippet().map(|snippet| self.masked_with(mask, &snippet)),
+            stages,
             at: self.ctx.wall,
         }
     }
 
     pub(super) fn dial_failed(&mut self, connection: ConnectionIx, epoch: Epoch, failure: &Failure) {
-        let shown = self.shown_failure(failure);
+        // Only the answer of the peer itself is the definition's business.
+        let own = failure.response.as_ref().filter(|_| failure.status().is_some());
+        let captured = own.map(|response| self.capture(connection, response));
+        let brought = captured.as_deref().unwrap_or_default();
+        let shown = self.shown_failure_with(&mut self.mask_of_answer(brought), failure);
         if let Some(response) = &failure.response {
-            self.tap_response(connection, epoch, response);
+            self.tap_response(connection, epoch, response, brought);
         }
         self.failed(connection, epoch, shown);
-        // Only the answer of the peer itself is the definition's business.
-        if failure.status().is_some()
-            && let Some(response) = &failure.response
-        {
-            let captured = self.capture(connection, response);
+        if let Some(captured) = captured {
             self.engine.captured(&mut self.ctx, captured);
             self.settle();
         }
@@ -241,8 +247,8 @@ impl Driver {
         (target, peer): (Arc<str>, Arc<str>),
         mut opened: Opened,
     ) {
-        self.tap_response(connection, epoch, &opened.response);
         let captured = self.capture(connection, &opened.response);
+        self.tap_response(connection, epoch, &opened.response, &captured);
         let Some(spec) = self.spec.connections.get(connection.index()) else { return };
         let shown = |text: &str| Arc::from(self.masked_text(text));
         let extensions = opened.response.header("sec-websocket-extensions").map(|text| shown(&text));
@@ -302,14 +308,30 @@ impl Driver {
         captured
     }
 
-    fn tap_response(&mut self, connection: ConnectionIx, epoch: Epoch, response: &Response) {
+    /// What hides the element's secrets, and those that an answer is about to bring.
+    fn mask_of_answer(&self, captured: &[Set]) -> Mask {
+        let mut mask = self.mask();
+        let params = self.engine.params();
+        let brought = captured.iter().filter(|set| params.describe(set.param).secret);
+        brought.for_each(|set| mask.add(set.value.to_bytes()));
+        mask
+    }
+
+    fn tap_response(
+        &mut self,
+        connection: ConnectionIx,
+        epoch: Epoch,
+        response: &Response,
+        captured: &[Set],
+    ) {
         if !self.is_tapped() {
             return;
         }
+        let mut mask = self.mask_of_answer(captured);
         let lines = std::iter::once(response.status_line.clone())
             .chain(response.headers.iter().map(|(name, value)| format!("{name}: {value}")));
         for line in lines.collect::<Vec<_>>() {
-            let line = self.masked_text(&line);
+            let line = self.masked_with(&mut mask, &line);
             self.tap(connection, Some(epoch), || WireEvent::ResponseLine(line));
         }
     }

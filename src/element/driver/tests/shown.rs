@@ -194,6 +194,24 @@ async fn a_secret_is_sent_and_never_shown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_that_a_handshakes_answer_brings_is_shown_nowhere() {
+    let mut rig = Rig::new("");
+    let mut tap = rig.handle.tap().await.expect("it runs");
+    let call = rig.call().await;
+    call.refuse("401 Unauthorized", "X-Session: first-secret\r\n", "sorry, first-secret").await;
+    rig.until_state("rejected").await;
+    let refused = format!("{:?}{:?}", drain(&mut tap).await, rig.handle.fresh_status().await);
+    let head = "X-Session: second-secret\r\n";
+    let _peer = rig.call().await.upgrade(head).await;
+    rig.until_state("ready").await;
+    let opened = format!("{:?}{:?}", drain(&mut tap).await, rig.handle.fresh_status().await);
+    for (shown, secret) in [(refused, "first-secret"), (opened, "second-secret")] {
+        assert!(!shown.contains(secret), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tap_sees_the_handshake_the_messages_and_the_close_and_is_told_what_it_missed() {
     let mut rig = Rig::new("");
     let mut tap = rig.handle.tap().await.expect("it runs");

@@ -396,6 +396,7 @@ impl Engine {
         }
         self.begin();
         self.stirred = true;
+        self.end_holds(ctx.now);
         self.fire_timers(ctx);
         self.renew_tokens(ctx);
         self.finish(ctx);
@@ -461,7 +462,7 @@ impl Engine {
     /// The earliest time at which anything is due.
     fn next_wake(&self) -> Option<Instant> {
         let lanes = (0..self.lanes.len()).filter_map(|index| self.lane_wake(index));
-        let queues = lanes.chain(self.lock.wake_at()).min();
+        let queues = lanes.chain(self.lock.wake_at()).chain(self.holds_wake()).min();
         // While the queues rest, what is due in them waits for the end of the rest.
         let queues = queues.max(self.rest);
         let clocks = self.clocks.iter().filter_map(Clock::wake_at);

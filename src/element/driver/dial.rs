@@ -224,7 +224,8 @@ impl Driver {
             (Some(reason), _) => Verdict::rejected(reason),
             // Its token may be over before its time: with another one it is tried as after any failure.
             (None, Some(401))
-                if failure.kind == FailureKind::Refused && self.engine.link_refused(connection) =>
+                if failure.kind == FailureKind::Refused
+                    && self.engine.link_refused(self.ctx.now, connection) =>
             {
                 Verdict::TRANSIENT
             }

@@ -7,15 +7,14 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use http::Method;
 
-use crate::engine::codec::Set;
 use crate::engine::codec::command::Options;
-use crate::engine::codec::handshake::{Address, Answer, from, is_blank, is_secret, text_of, to_header};
+use crate::engine::codec::handshake::{Address, is_blank, is_secret, text_of, to_header};
 use crate::engine::codec::render::{self, RenderError};
 use crate::engine::param::Params;
 use crate::engine::target::exchange::{Content, HttpRequest, Part};
 use crate::engine::target::request::{Header, Provenance, RequestError};
 use crate::engine::target::{self, Credentials, Target, TargetError};
-use crate::language::model::connection::{Body, Connection, Exchange, Session, Source};
+use crate::language::model::connection::{Body, Connection, Exchange, IgnoreTimeout, Session, Source};
 use crate::value::{Context, Secret, Value};
 
 pub use charset::{Decoded, decode};
@@ -264,7 +263,6 @@ pub enum Meaning {
 
 /// What a status means: 4xx, 5xx, and a 3xx that nobody followed, are a timeout.
 pub fn meaning(exchange: &Exchange, custom_redirect: bool, status: u16, has_location: bool) -> Meaning {
-    use crate::language::model::connection::IgnoreTimeout;
     let ignored = match &exchange.ignore_timeout {
         IgnoreTimeout::Nothing => false,
         IgnoreTimeout::Everything => true,
@@ -282,21 +280,15 @@ pub fn meaning(exchange: &Exchange, custom_redirect: bool, status: u16, has_loca
 
 /// Whether no answer at all leaves the element's state alone.
 pub fn ignores_silence(exchange: &Exchange) -> bool {
-    use crate::language::model::connection::IgnoreTimeout;
     match exchange.ignore_timeout {
         IgnoreTimeout::Everything => true,
         IgnoreTimeout::Nothing | IgnoreTimeout::Statuses(_) => false,
     }
 }
 
-/// What of an answer goes into parameters; see [`handshake::capture`](super::handshake::capture).
-pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> (Vec<Set>, u32) {
-    super::handshake::capture(params, exchange, answer)
-}
-
-/// Where the address of a request comes from, for people.
-pub fn url_from(params: &Params, exchange: &Exchange) -> Provenance {
-    from(params, &exchange.url)
+/// Whether a request may be sent again though the first one may have arrived (RFC 9110, 9.2.2): all but POST and PATCH.
+pub fn may_be_repeated(verb: &Method) -> bool {
+    verb != Method::POST && verb != Method::PATCH
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ fn json_escape(bytes: &[u8]) -> Option<(usize, char)> {
     Some((2, c))
 }
 
-/// The number of `\uXXXX`.
+/// The number of a `\u` escape with four hexadecimal digits.
 fn unit(bytes: &[u8]) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = bytes else { return None };
     let digits = digits.get(..4)?;

@@ -10,7 +10,7 @@ use crate::engine::logic::stack::Frame;
 use crate::engine::logic::state::Follow;
 use crate::engine::logic::{Engine, First, Life};
 use crate::engine::param::change::Save;
-use crate::engine::param::startup::{self, Setting, Stored};
+use crate::engine::param::startup::{self, Setting, Start, Stored};
 use crate::engine::param::{Fill, Origin, Outcome};
 use crate::language::model::id::ParamIx;
 use crate::value::Context;
@@ -38,7 +38,7 @@ impl Engine {
             if start.external {
                 continue;
             }
-            match self.params.restore(param, start.value.unwrap_or_default()) {
+            match self.params.restore(param, start.value.clone().unwrap_or_default()) {
                 Outcome::Event(event) => events.push(event),
                 Outcome::Quiet => {}
                 Outcome::Rejected(rejected) => {
@@ -46,22 +46,34 @@ impl Engine {
                     continue;
                 }
             }
-            if start.store_value {
-                let value = self.params.get(param).clone();
-                self.effects.push(Effect::Save(Save::Value { param, value }));
-            }
-            if start.remember.is_some() {
-                self.effects.push(Effect::Remember { param });
-            }
+            self.keep_first(param, &start);
         }
         for (table, rows) in first.rows {
-            events.extend(self.params.restore_rows(table, rows).event());
+            match self.params.restore_rows(table, rows) {
+                Outcome::Event(event) => events.push(event),
+                Outcome::Quiet => {}
+                Outcome::Rejected(rejected) => {
+                    let param = protocol.table(table).param;
+                    self.effects.push(Effect::Report(dropped(&protocol, param, &rejected)));
+                }
+            }
         }
         events.extend(self.params.restored());
         self.stack.push(Frame::Events { rest: events.into_iter() });
         self.run(ctx);
         self.stirred = true;
         self.finish(ctx);
+    }
+
+    /// What of a first value goes into the store.
+    fn keep_first(&mut self, param: ParamIx, start: &Start) {
+        if start.store_value {
+            let value = self.params.get(param).clone();
+            self.effects.push(Effect::Save(Save::Value { param, value }));
+        }
+        if start.remember.is_some() {
+            self.effects.push(Effect::Remember { param });
+        }
     }
 
     pub(super) fn first_values(&mut self, first: First) {
@@ -81,7 +93,7 @@ impl Engine {
             if start.external {
                 self.params.mark_external(param);
             }
-            if let Some(value) = start.value
+            if let Some(value) = start.value.clone()
                 && let Outcome::Rejected(rejected) = self.params.set(param, value, Origin::Startup)
             {
                 self.effects.push(Effect::Report(dropped(&protocol, param, &rejected)));
@@ -92,13 +104,7 @@ impl Engine {
                 let _found = saved.into_iter().chain(described.default.clone()).any(fits);
                 continue;
             }
-            if start.store_value {
-                let value = self.params.get(param).clone();
-                self.effects.push(Effect::Save(Save::Value { param, value }));
-            }
-            if start.remember.is_some() {
-                self.effects.push(Effect::Remember { param });
-            }
+            self.keep_first(param, &start);
         }
         self.first_parts();
         if first.unread {

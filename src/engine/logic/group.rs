@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Severity, Site};
-use crate::engine::logic::queue::{Answers, Entry, Part, Phase, Refused, Run, Stage};
+use crate::engine::logic::queue::{Answers, Entry, Part, Phase, Refused, Resume, Run, Stage};
 use crate::engine::logic::stack::{self, Fired, Frame};
 use crate::engine::logic::state::{Chain, Held, Hold, Lane};
-use crate::engine::logic::{Engine, MAX_ITEMS, REST};
+use crate::engine::logic::{Engine, MAX_ITEMS, REST, limits};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx};
 use crate::language::model::logic::{Group, GroupOp, GroupRun, Item, Time};
 use crate::value::Context;
@@ -156,8 +156,10 @@ impl Engine {
         if let Some(run) = lane.queue.runs.last() {
             return match &run.phase {
                 Phase::Exchange(exchange, _) => exchange.wake_at().max(lane.queue.pause),
-                Phase::Requests(requests) => self.held_until(requests).max(lane.queue.pause),
-                Phase::Begin | Phase::Item | Phase::End | Phase::Over => lane.queue.pause,
+                // An answer, a token and the end of a hold are told.
+                Phase::Requests(_) | Phase::Begin | Phase::Item | Phase::End | Phase::Over => {
+                    lane.queue.pause
+                }
             };
         }
         let gap = lane.queue.front().and_then(|entry| self.gap_of(entry));
@@ -250,8 +252,16 @@ impl Engine {
         let (item, phase) = match entry.resume.take() {
             Some(resume) => {
                 answers = resume.answers;
-                let stage = if resume.exchange.message.is_some() { Stage::Send } else { Stage::Before };
-                (resume.item, Phase::Exchange(resume.exchange, stage))
+                let phase = match resume.phase {
+                    Phase::Exchange(exchange, _) => {
+                        let stage = if exchange.message.is_some() { Stage::Send } else { Stage::Before };
+                        Phase::Exchange(exchange, stage)
+                    }
+                    phase @ (Phase::Requests(_) | Phase::Begin | Phase::Item | Phase::End | Phase::Over) => {
+                        phase
+                    }
+                };
+                (resume.item, phase)
             }
             None if !condition::allows(described.condition.as_ref(), &self.params, None) => {
                 self.group_over(ctx, &entry);
@@ -261,6 +271,25 @@ impl Engine {
         };
         let run = Run { entry, connection, item, phase, stop: false, answers };
         self.lanes[usize::from(queue)].queue.runs.push(run);
+    }
+
+    /// Lets the running group of a queue wait for a connection, so that the queue goes on; `site` is what it would have run.
+    ///
+    /// Where too many wait for it already the group goes on running, which is reported; then false.
+    pub(super) fn park(&mut self, ctx: &Context, queue: u16, connection: ConnectionIx, site: Site) -> bool {
+        let (_, limit) = limits(&self.protocol, &self.options, connection);
+        let lane = &mut self.lanes[usize::from(queue)];
+        let Some(mut run) = lane.queue.runs.pop() else { return false };
+        run.entry.resume = Some(Box::new(Resume { item: run.item, phase: run.phase, answers: run.answers }));
+        let Err(mut entry) = lane.queue.park(connection, run.entry, limit) else { return true };
+        if let Some(resume) = entry.resume.take() {
+            lane.queue.runs.push(Run { entry, phase: resume.phase, ..run });
+        }
+        self.report(ctx.now, Severity::Warning, Code::LinkQueueFull, &[site], |protocol| {
+            let at = Site::Item(Item::Connection(connection)).describe(protocol);
+            format!("{} was left out: too many wait for {at}", site.describe(protocol))
+        });
+        false
     }
 
     /// The connection that a group runs on now.

@@ -36,6 +36,8 @@ pub(super) struct Link {
     unmatched: u64,
     /// The peer has asked not to be asked before (`Retry-After`).
     pub(super) hold: Option<Instant>,
+    /// It was silent a moment ago: a group that puts itself back must not ask without a pause.
+    pub(super) pause: Option<Instant>,
     /// Its requests of HTTP sessions, every try counted.
     pub(super) requests: u64,
     /// Answers to them that end their session.
@@ -80,6 +82,11 @@ enum Why {
 }
 
 impl Link {
+    /// Until when no request goes out.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.hold.max(self.pause)
+    }
+
     fn fail(&mut self, since: Instant, why: Why) {
         self.failing.get_or_insert(Failing { since, why });
     }
@@ -132,6 +139,9 @@ impl Engine {
             LinkChange::Ready | LinkChange::Swapped => {
                 link.token_replaced = false;
                 link.failing = link.failing.filter(|failing| failing.why == Why::Pair);
+                if let Some(number) = link.token {
+                    self.token_accepted(connection, number);
+                }
             }
             LinkChange::Down | LinkChange::Rejected => link.fail(ctx.now, Why::Link),
             LinkChange::Closed => link.failing = None,
@@ -202,6 +212,24 @@ impl Engine {
     /// A pair or an HTTP session of the connection got no answer.
     pub(super) fn pair_failed(&mut self, now: Instant, connection: ConnectionIx) {
         self.links[connection.index()].fail(now, Why::Pair);
+    }
+
+    /// Lets the groups go on whose peer wanted to be left alone until now.
+    pub(super) fn end_holds(&mut self, now: Instant) {
+        for (index, link) in self.links.iter_mut().enumerate() {
+            if link.held_until().is_none_or(|until| until > now) {
+                continue;
+            }
+            (link.hold, link.pause) = (None, None);
+            if let Some(connection) = ConnectionIx::new(index) {
+                self.lanes.iter_mut().for_each(|lane| lane.queue.unpark(connection));
+            }
+        }
+    }
+
+    /// When the first of them may go on.
+    pub(super) fn holds_wake(&self) -> Option<Instant> {
+        self.links.iter().filter_map(Link::held_until).min()
     }
 
     /// The device answers.

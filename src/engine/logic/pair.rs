@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::codec::command::{self, Outgoing};
 use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
-use crate::engine::logic::queue::{Phase, Resume, Run, Stage};
+use crate::engine::logic::queue::{Phase, Stage};
 use crate::engine::logic::state::{Made, PairSettings};
 use crate::engine::logic::{Engine, Life, limits};
 use crate::engine::session::{Again, Answer, Ending, Exchange, Input, State, Verdict};
@@ -85,8 +85,7 @@ impl Engine {
 
     /// The link of a pair is not ready: the group waits for it, or the pair is left out.
     fn wait_for_link(&mut self, ctx: &Context, queue: u16) {
-        let lane = &mut self.lanes[usize::from(queue)];
-        let Some(run) = lane.queue.runs.last() else { return };
+        let Some(run) = self.lanes[usize::from(queue)].queue.runs.last() else { return };
         let Phase::Exchange(exchange, _) = &run.phase else { return };
         let (pair, connection) = (exchange.pair, exchange.connection);
         let keep = self.protocol.pair(pair).when_down == WhenDown::Keep && self.life != Life::Stopping;
@@ -94,22 +93,8 @@ impl Engine {
             self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
             return;
         }
-        let (_, limit) = limits(&self.protocol, &self.options, connection);
-        let Some(mut run) = lane.queue.runs.pop() else { return };
-        let Phase::Exchange(exchange, stage) = run.phase else { return };
-        run.entry.resume = Some(Box::new(Resume { item: run.item, exchange, answers: run.answers }));
-        if let Err(mut entry) = lane.queue.park(connection, run.entry, limit) {
-            // Full: the newest is left out and counted; its group goes on.
-            if let Some(resume) = entry.resume.take() {
-                run.phase = Phase::Exchange(resume.exchange, stage);
-                lane.queue.runs.push(Run { entry, ..run });
-            }
-            let site = Site::Item(Item::Pair(pair));
-            self.report(ctx.now, Severity::Warning, Code::LinkQueueFull, &[site], |protocol| {
-                let at = Item::Connection(connection);
-                let at = Site::Item(at).describe(protocol);
-                format!("{} was left out: too many wait for {at}", site.describe(protocol))
-            });
+        // Full: the newest is left out and counted; its group goes on.
+        if !self.park(ctx, queue, connection, Site::Item(Item::Pair(pair))) {
             self.advance_exchange(ctx, usize::from(queue), Input::GiveUp);
         }
     }

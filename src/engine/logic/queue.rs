@@ -39,15 +39,15 @@ pub(super) struct Entry {
     pub(super) timer: Option<(TimerIx, usize)>,
     /// What was made when it was queued, under `MakeCommandByProtocol`.
     pub(super) made: Vec<(CommandIx, Option<Outgoing>)>,
-    /// Set for a group that went on waiting for a link: where it goes on.
+    /// Set for a group that went on waiting for its connection: where it goes on.
     pub(super) resume: Option<Box<Resume>>,
 }
 
-/// A group that had started when its link was not ready.
+/// A group that had started when its link was not ready, or its peer wanted to be left alone.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Resume {
     pub(super) item: usize,
-    pub(super) exchange: Exchange,
+    pub(super) phase: Phase,
     pub(super) answers: Answers,
 }
 
@@ -69,7 +69,9 @@ impl Answers {
     pub(super) fn and_session(self, ending: requests::Ending) -> Self {
         self.and(match ending {
             requests::Ending::Succeeded => Ending::Succeeded,
-            requests::Ending::Refused { .. } | requests::Ending::TimedOut { .. } => Ending::TimedOut,
+            requests::Ending::Refused { .. }
+            | requests::Ending::TimedOut { .. }
+            | requests::Ending::WithoutToken => Ending::TimedOut,
             requests::Ending::NotSent => Ending::NotSent,
         })
     }
@@ -251,7 +253,7 @@ impl Queue {
         self.waiting.pop_front()
     }
 
-    /// Lets a group wait for a link; gives it back if `limit` groups wait for that link already.
+    /// Lets a group wait for a connection; gives it back if `limit` groups wait for that one already.
     pub(super) fn park(&mut self, connection: ConnectionIx, entry: Entry, limit: usize) -> Result<(), Entry> {
         let waiting = self.parked.iter().filter(|(of, _)| *of == connection).count();
         if waiting >= limit.min(MAX_QUEUED) {
@@ -261,7 +263,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The link of a connection is ready: its groups go where `execute` would put them, in their order.
+    /// A connection can carry again: its groups go where `execute` would put them, in their order.
     pub(super) fn unpark(&mut self, connection: ConnectionIx) {
         let mut left = Vec::new();
         for (of, mut entry) in std::mem::take(&mut self.parked) {

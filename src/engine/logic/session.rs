@@ -1,7 +1,7 @@
 //! Runs one HTTP session of a group: its requests, their answers and what follows its end; sends by effects only.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::codec::condition;
 use crate::engine::codec::handshake::{self, Address, Answer};
@@ -11,7 +11,7 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Phase, Run};
 use crate::engine::logic::state::Chain;
 use crate::engine::logic::token::Permit;
-use crate::engine::logic::{Engine, limits};
+use crate::engine::logic::{Engine, Life, limits};
 use crate::engine::param::Rejected;
 use crate::engine::session::requests::{After, Ending, Input, Order, Redirects, Requests, State, Verdict};
 use crate::engine::session::token::TokenState;
@@ -22,6 +22,10 @@ use crate::value::Context;
 
 /// The longest `Retry-After` that is waited for; a longer one is cut to that.
 pub const MAX_HOLD: Duration = Duration::from_secs(300);
+
+/// How long a connection is left alone after a session that got no answer, or could not be sent: a group that puts itself
+/// back into its queue must not ask a dead device as fast as it fails.
+pub const PAUSE_AFTER_SILENCE: Duration = Duration::from_millis(250);
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
@@ -105,14 +109,6 @@ impl Engine {
         second.map_or(connection, |(index, _)| index)
     }
 
-    /// Until when the next request of a session has to wait; none if it may go, or waits for an answer.
-    pub(super) fn held_until(&self, requests: &Requests) -> Option<Instant> {
-        match requests.state {
-            State::Ready => self.links[requests.connection.index()].hold,
-            State::Waiting { .. } | State::Done(_) => None,
-        }
-    }
-
     /// Does the next thing of the running HTTP session.
     pub(super) fn advance_session(&mut self, ctx: &mut Context, queue: u16) -> bool {
         let Some(run) = self.lanes[usize::from(queue)].queue.runs.last() else { return false };
@@ -128,11 +124,13 @@ impl Engine {
             self.advance_requests(ctx, usize::from(queue), Input::Skipped);
             return true;
         }
-        let link = &mut self.links[requests.connection.index()];
-        if link.hold.is_some_and(|hold| hold > ctx.now) {
-            return false;
+        if self.links[requests.connection.index()].held_until().is_some_and(|until| until > ctx.now) {
+            let site = Site::Item(Item::Session(requests.session));
+            if self.life == Life::Stopping || !self.park(ctx, queue, requests.connection, site) {
+                self.advance_requests(ctx, usize::from(queue), Input::GiveUp);
+            }
+            return true;
         }
-        link.hold = None;
         match self.permit(ctx, &requests) {
             Permit::Go(token) => self.with_token(queue, token),
             // The queue of the fetch may have had its turn already: it gets another one.
@@ -229,8 +227,7 @@ impl Engine {
                 verdict
             }
             Outcome::Silence { written } => {
-                let repeatable = written == Written::No
-                    || !matches!(exchange.verb, ::http::Method::POST | ::http::Method::PATCH);
+                let repeatable = written == Written::No || http::may_be_repeated(&exchange.verb);
                 let ignored = http::ignores_silence(exchange);
                 self.advance_requests(ctx, queue, Input::Silence { repeatable, ignored })
             }
@@ -254,16 +251,18 @@ impl Engine {
         let has_location = answer.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("location"));
         let custom = protocol.connection(requests.connection).custom_redirect;
         let meaning = http::meaning(exchange, custom, status, has_location);
-        if let Some(number) = requests.token.filter(|_| status == 401 && !requests.renewed)
-            && self.token_refused(requests.connection, number)
-        {
-            return self.advance_requests(ctx, queue, Input::TokenRefused);
+        if let Some(number) = requests.token {
+            if status != 401 {
+                self.token_accepted(requests.connection, number);
+            } else if !requests.renewed && self.token_refused(ctx.now, requests.connection, number) {
+                return self.advance_requests(ctx, queue, Input::TokenRefused);
+            }
         }
         if meaning != Meaning::Good {
             self.counters.refusals += 1;
             self.links[requests.connection.index()].refusals += 1;
         }
-        let (mut sets, dropped) = http::capture(&self.params, exchange, answer);
+        let (mut sets, dropped) = handshake::capture(&self.params, exchange, answer);
         if meaning == Meaning::Good {
             sets.extend(self.tokens_came(ctx, requests.session, requests.exchange, answer));
         }
@@ -349,35 +348,48 @@ impl Engine {
     /// `RedundantPolling`: what got no answer is asked over the other connection from now on, and back in the same way.
     fn change_over(&mut self, of_group: ConnectionIx, ending: Ending) {
         match ending {
+            // Without a token the device was not even asked.
             Ending::TimedOut { .. } if self.protocol.connection(of_group).redundant_polling => {
                 let link = &mut self.links[of_group.index()];
                 link.on_second = !link.on_second;
             }
-            Ending::TimedOut { .. } | Ending::Succeeded | Ending::Refused { .. } | Ending::NotSent => {}
+            Ending::TimedOut { .. }
+            | Ending::WithoutToken
+            | Ending::Succeeded
+            | Ending::Refused { .. }
+            | Ending::NotSent => {}
         }
     }
 
     /// The triggers after an HTTP session, and what its end says about the element.
     fn session_ended(&mut self, ctx: &Context, session: SessionIx, connection: ConnectionIx, ending: Ending) {
         let item = Item::Session(session);
-        // The last frame runs first.
-        match ending {
-            Ending::NotSent => {
-                self.counters.not_sent += 1;
-                return;
+        let pause = match ending {
+            Ending::Succeeded | Ending::Refused { .. } => None,
+            Ending::TimedOut { .. } | Ending::WithoutToken | Ending::NotSent => {
+                Some(ctx.now + PAUSE_AFTER_SILENCE)
             }
-            Ending::Succeeded | Ending::Refused { .. } | Ending::TimedOut { .. } => {
-                self.fire(Item::Communication, Time::After);
-                self.fire(item, Time::After);
-            }
+        };
+        let link = &mut self.links[connection.index()];
+        link.pause = link.pause.max(pause);
+        if ending == Ending::NotSent {
+            self.counters.not_sent += 1;
+            return;
         }
+        // The last frame runs first.
+        self.fire(Item::Communication, Time::After);
+        self.fire(item, Time::After);
+        let ignored = match ending {
+            Ending::Refused { ignored } | Ending::TimedOut { ignored } => ignored,
+            Ending::WithoutToken | Ending::Succeeded | Ending::NotSent => false,
+        };
         match ending {
             Ending::NotSent => {}
             Ending::Succeeded => {
                 self.fire(Item::Communication, Time::Succeeded);
                 self.fire(item, Time::Succeeded);
             }
-            Ending::Refused { ignored } | Ending::TimedOut { ignored } => {
+            Ending::Refused { .. } | Ending::TimedOut { .. } | Ending::WithoutToken => {
                 self.counters.timeouts += 1;
                 self.fire(Item::Communication, Time::TimeoutAfterRetries);
                 self.fire(item, Time::TimeoutAfterRetries);

@@ -59,10 +59,17 @@ impl Engine {
     }
 
     /// A request with the token of its connection was answered with 401; whether another token may help.
-    pub(super) fn token_refused(&mut self, connection: ConnectionIx, number: u64) -> bool {
+    pub(super) fn token_refused(&mut self, now: Instant, connection: ConnectionIx, number: u64) -> bool {
         let Some(index) = self.protocol.connection(connection).token else { return false };
-        self.tokens[index].refused(number);
+        self.tokens[index].refused(now, number);
         true
+    }
+
+    /// A request with the token of its connection was answered with anything else.
+    pub(super) fn token_accepted(&mut self, connection: ConnectionIx, number: u64) {
+        if let Some(index) = self.protocol.connection(connection).token {
+            self.tokens[index].accepted(number);
+        }
     }
 
     /// Fetches anew what ends soon.
@@ -169,13 +176,13 @@ impl Engine {
     /// The handshake of a link was answered with 401; whether another token may help, which the next dial fetches.
     ///
     /// One that is refused like the one before it is not replaced at once: then it is not the token.
-    pub fn link_refused(&mut self, connection: ConnectionIx) -> bool {
+    pub fn link_refused(&mut self, now: Instant, connection: ConnectionIx) -> bool {
         let Some(index) = self.protocol.connection(connection).token else { return false };
         let link = &mut self.links[connection.index()];
         let (number, was_replaced) = (link.token.take(), std::mem::take(&mut link.token_replaced));
         let Some(number) = number.filter(|_| !was_replaced) else { return false };
         link.token_replaced = true;
-        self.tokens[index].refused(number);
+        self.tokens[index].refused(now, number);
         true
     }
 

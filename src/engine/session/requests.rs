@@ -90,6 +90,8 @@ pub enum Ending {
         /// The element's state is left alone.
         ignored: bool,
     },
+    /// There was no token to ask with.
+    WithoutToken,
     /// A request could not be made or sent.
     NotSent,
 }
@@ -219,7 +221,7 @@ impl Requests {
                 self.state = State::Ready;
                 Verdict::Nothing
             }
-            (State::Ready, Input::WithoutToken) => self.ended(Ending::TimedOut { ignored: false }),
+            (State::Ready, Input::WithoutToken) => self.ended(Ending::WithoutToken),
             (State::Ready | State::Waiting { .. }, Input::GiveUp) => self.ended(Ending::NotSent),
             (State::Ready, Input::Answered(_) | Input::Silence { .. } | Input::TokenRefused)
             | (State::Waiting { .. }, Input::Sent { .. } | Input::Skipped | Input::WithoutToken)

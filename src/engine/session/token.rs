@@ -44,7 +44,10 @@ pub struct TokenState {
     renew: Option<Instant>,
     /// None is fetched before.
     hold: Option<Instant>,
+    /// Fetches in a row that brought none.
     failures: u32,
+    /// Refusals in a row of tokens that nothing was accepted with.
+    refusals: u32,
 }
 
 impl TokenState {
@@ -90,11 +93,11 @@ impl TokenState {
     /// The fetch brought none.
     pub fn failed(&mut self, now: Instant) {
         self.fetching = false;
-        let hold = FIRST_HOLD.saturating_mul(1 << self.failures.min(6)).min(LAST_HOLD);
+        let until = now + hold(self.failures);
         self.failures = self.failures.saturating_add(1);
-        self.hold = Some(now + hold);
+        self.hold = Some(until);
         // One that is still good is asked for again.
-        self.renew = self.good.then_some(now + hold);
+        self.renew = self.good.then_some(until);
     }
 
     /// The fetch was given up: who needs it next begins anew.
@@ -103,10 +106,22 @@ impl TokenState {
     }
 
     /// A request with this token was answered with 401; one with an older token says nothing about the present one.
-    pub fn refused(&mut self, number: u64) {
+    ///
+    /// A service that refuses each new one is not about the token: the next fetch waits, longer each time.
+    pub fn refused(&mut self, now: Instant, number: u64) {
+        if self.number != number || !self.good {
+            return;
+        }
+        self.good = false;
+        self.renew = None;
+        self.hold = self.hold.max(self.refusals.checked_sub(1).map(|before| now + hold(before)));
+        self.refusals = self.refusals.saturating_add(1);
+    }
+
+    /// A request with this token was answered with anything else.
+    pub fn accepted(&mut self, number: u64) {
         if self.number == number {
-            self.good = false;
-            self.renew = None;
+            self.refusals = 0;
         }
     }
 
@@ -146,6 +161,11 @@ impl TokenState {
             self.ends = None;
         }
     }
+}
+
+/// The wait after so many failures in a row before this one.
+fn hold(before: u32) -> Duration {
+    FIRST_HOLD.saturating_mul(1 << before.min(6)).min(LAST_HOLD)
 }
 
 #[cfg(test)]
@@ -212,13 +232,40 @@ mod tests {
     }
 
     #[test]
+    fn when_each_new_one_is_refused_the_next_fetch_waits_longer_each_time() {
+        let (mut now, mut token) = (start(), TokenState::default());
+        let mut holds = Vec::new();
+        for number in 1..=5 {
+            assert_eq!(token.need(now), Need::Fetch);
+            token.came(now, None, MARGIN);
+            // Two requests carried it: it is refused once.
+            token.refused(now, number);
+            token.refused(now, number);
+            let hold = token.hold.unwrap_or(now);
+            if hold > now {
+                assert_eq!(token.need(hold - Duration::from_millis(1)), Need::Fail);
+            }
+            holds.push(hold.duration_since(now).as_secs());
+            now = hold;
+        }
+        assert_eq!(holds, [0, 1, 2, 4, 8]);
+        assert_eq!(token.need(now), Need::Fetch);
+        token.came(now, None, MARGIN);
+        token.accepted(5);
+        assert_eq!(token.refusals, 5, "an older one was accepted");
+        token.accepted(6);
+        token.refused(now, 6);
+        assert_eq!(token.need(now), Need::Fetch, "it was good, and is over");
+    }
+
+    #[test]
     fn a_refusal_of_an_older_one_says_nothing_about_the_present_one() {
         let (now, mut token) = (start(), TokenState::default());
         token.came(now, None, MARGIN);
         token.came(now, None, MARGIN);
-        token.refused(1);
+        token.refused(now, 1);
         assert_eq!(token.need(now), Need::Have(2));
-        token.refused(2);
+        token.refused(now, 2);
         assert_eq!(token.need(now), Need::Fetch);
         assert!(token.came(now, None, MARGIN), "an open link has to be told, also after a refusal");
     }

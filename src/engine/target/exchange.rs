@@ -161,11 +161,6 @@ impl HttpRequest {
         self.login.as_ref()
     }
 
-    /// Whether the same request twice does the same as once (RFC 9110, 9.2.2); POST and PATCH do not.
-    pub fn is_idempotent(&self) -> bool {
-        self.method != Method::POST && self.method != Method::PATCH && self.method != Method::CONNECT
-    }
-
     /// The address for people: without credentials, and with `***` for a secret path.
     pub fn shown_url(&self) -> String {
         if self.path_secret {

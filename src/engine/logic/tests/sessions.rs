@@ -186,7 +186,68 @@ fn redundant_polling_goes_over_to_the_second_connection_and_back() {
         let (id, lines) = rig.requests();
         assert_eq!(lines, [format!("GET {expected}")]);
         rig.silence(id, Written::Maybe);
+        rig.pass(250);
     }
+}
+
+#[test]
+fn the_second_connection_is_not_asked_because_a_token_is_missing() {
+    let mut world = world(0, true, |exchanges| exchanges.truncate(1));
+    with_token(&mut world, Lifetime::Unknown, false);
+    let group = world.group;
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(group, GroupOp::Execute);
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 500, None);
+    rig.pass(1_000);
+    rig.enqueue(group, GroupOp::Execute);
+    let (fetch, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8/token"]);
+    rig.answer(fetch, 200, None);
+    assert_eq!(rig.requests().1, ["GET http://10.4.2.8/a"]);
+}
+
+#[test]
+fn groups_of_other_connections_go_on_while_one_wants_to_be_left_alone() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    let (session, first) = (world.session, world.group);
+    let run = GroupRun::Session { session, exchange: None };
+    let second = world.traced.build.group(&[run], |group| group.connection = ConnectionIx::new(1).unwrap());
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(first, GroupOp::Execute);
+    let (id, _) = rig.requests();
+    rig.answer(id, 503, Some(60));
+    rig.enqueue(first, GroupOp::Execute);
+    rig.enqueue(second, GroupOp::Execute);
+    let (id, lines) = rig.requests();
+    assert_eq!(lines, ["GET http://10.4.2.8:81/a"]);
+    rig.answer(id, 200, None);
+    assert_eq!(rig.engine.queued(), 1);
+    rig.pass(60_000);
+    assert_eq!(rig.requests().1, ["GET http://10.4.2.8/a"]);
+}
+
+#[test]
+fn a_group_that_puts_itself_back_does_not_ask_a_silent_device_as_fast_as_it_fails() {
+    let mut world = world(0, false, |exchanges| exchanges.truncate(1));
+    let group = world.group;
+    let again = Run::Group(Targets::These(vec![group]), GroupOp::Execute);
+    let again = world.traced.build.action(again, |_| {});
+    world.traced.build.trigger(Some((Item::Group(group), Time::After)), &[Step::Action(again)], |_| {});
+    let mut rig = rig(world.traced.build);
+    rig.enqueue(group, GroupOp::Execute);
+    let mut sent = 0;
+    for _ in 0..200 {
+        let (id, lines) = rig.requests();
+        sent += lines.len();
+        if !lines.is_empty() {
+            rig.silence(id, Written::No);
+        }
+        rig.pass(50);
+    }
+    // Ten seconds.
+    assert_eq!(sent, 40);
 }
 
 #[test]
@@ -292,14 +353,14 @@ fn without_a_token_requests_fail_and_the_fetch_waits_longer_each_time() {
     let group = world.group;
     let mut rig = rig(world.traced.build);
     let mut sent = 0;
-    for _ in 0..100 {
+    for _ in 0..40 {
         rig.enqueue(group, GroupOp::Execute);
         let (id, lines) = rig.requests();
         sent += lines.len();
         if !lines.is_empty() {
             rig.answer(id, 500, None);
         }
-        rig.pass(100);
+        rig.pass(250);
     }
     // At 0, 1, 3 and 7 s of ten.
     assert_eq!((sent, rig.engine.queued()), (4, 0));
@@ -414,17 +475,20 @@ fn a_handshake_that_is_refused_with_its_token_gets_another_one_once() {
     };
     assert_eq!(prepare(&mut rig), (true, true));
     assert_eq!(prepare(&mut rig), (false, true));
-    assert!(!rig.engine.link_refused(one), "it has no token");
-    for _ in 0..2 {
-        assert!(rig.engine.link_refused(zero));
+    assert!(!rig.engine.link_refused(rig.ctx.now, one), "it has no token");
+    for hold in [0, 1_000] {
+        assert!(rig.engine.link_refused(rig.ctx.now, zero));
+        rig.pass(hold);
         assert_eq!(prepare(&mut rig), (true, true));
-        assert!(!rig.engine.link_refused(zero), "the new one is refused too");
+        assert!(!rig.engine.link_refused(rig.ctx.now, zero), "the new one is refused too");
         assert_eq!(prepare(&mut rig), (false, true));
     }
-    assert!(rig.engine.link_refused(zero));
+    assert!(rig.engine.link_refused(rig.ctx.now, zero));
+    assert_eq!(prepare(&mut rig), (false, false), "each new one was refused: the next fetch waits");
+    rig.pass(2_000);
     assert_eq!(prepare(&mut rig), (true, true));
     rig.link(0, LinkChange::Ready);
-    assert!(rig.engine.link_refused(zero), "it was good, and is over");
+    assert!(rig.engine.link_refused(rig.ctx.now, zero), "it was good, and is over");
     assert_eq!(prepare(&mut rig), (true, true));
 }
 
@@ -439,13 +503,13 @@ fn links_that_share_a_token_are_each_refused_with_the_one_that_they_carried() {
     let (fetch, _) = rig.requests();
     rig.answer(fetch, 200, None);
     rig.engine.prepare(&mut rig.ctx, links[1]);
-    assert!(rig.engine.link_refused(links[0]));
+    assert!(rig.engine.link_refused(rig.ctx.now, links[0]));
     rig.engine.prepare(&mut rig.ctx, links[0]);
     let (fetch, lines) = rig.requests();
     assert_eq!(lines, ["GET http://10.4.2.8/token"]);
     rig.answer(fetch, 200, None);
     // Refused late, with the old one: the new one is not given up.
-    assert!(rig.engine.link_refused(links[1]));
+    assert!(rig.engine.link_refused(rig.ctx.now, links[1]));
     rig.engine.prepare(&mut rig.ctx, links[1]);
     let effects: Vec<Effect> = rig.engine.effects().collect();
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Request(_))), "{effects:?}");

@@ -159,7 +159,7 @@ pub(super) const HALF_TOKEN: Entry = row(
     "P4020",
     Error,
     "a token that is not told in full, or twice",
-    "`bs:Token` needs `session`, which fetches the token, and `pid`, which receives it. It is in one place (`path`, or `header`, or the whole body), and one thing says how long it is good for (`lifetime`, `lifetimePath` or `jwt`). Or it has `sharedWith` alone, which names another connection that has a token of its own.",
+    "`bs:Token` needs `session`, which fetches the token, and `pid`, which receives it. It is in one place (`path`, or `header`, or the whole body), and one thing says how long it is good for (`lifetime`, `lifetimePath` or `jwt`). Or it has `sharedWith` alone, which names another connection that has a token of its own. Nor may the session that fetches it need it, directly or by way of other tokens.",
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP>",
     "<Connections><Connection id=\"0\"><Http><CommunicationOptions><bs:Token session=\"1\" path=\"$.token\" pid=\"5\"/></CommunicationOptions></Http></Connection></Connections><HTTP><Session id=\"1\"><Connection id=\"1\"><Request verb=\"POST\" url=\"/token\"/></Connection></Session></HTTP><Params><Param id=\"5\" bs:secret=\"true\"><Type>read</Type></Param></Params>",
 );

@@ -33,12 +33,12 @@ pub(super) struct Plan<'d, 'a> {
 }
 
 impl Plan<'_, '_> {
-    /// The session that is named as the handshake.
     /// What `CommunicationOptions` say.
     pub(super) fn options(&self) -> Option<&Options<'_>> {
         self.port.map(|port| &port.options)
     }
 
+    /// The session that is named as the handshake.
     pub(super) fn handshake(&self) -> Option<Id> {
         self.port.and_then(|port| port.options.handshake)
     }

@@ -9,6 +9,7 @@ mod generated;
 mod interop;
 mod model;
 mod promises;
+mod running;
 mod settings;
 mod shipped;
 mod tidy;

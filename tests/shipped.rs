@@ -9,24 +9,13 @@ mod xpress_insight;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use backshell::daemon::assemble::{self, System};
-use backshell::element::clock::Clock;
-use backshell::element::driver::{self, Services};
-use backshell::element::gate::Gate;
-use backshell::element::handle::{Handle, NewValue, Readable};
-use backshell::engine::link::budget::Limits;
 use backshell::language::load;
-use backshell::language::model::id::{ParamId, ParamIx};
 use backshell::language::source::Source;
 use backshell::settings;
-use backshell::tasks::Tasks;
-use backshell::transport::dial::Environment;
-use backshell::transport::http::Http;
-use backshell::value::Value;
-use tokio_util::sync::CancellationToken;
+
+use crate::running::Element;
 
 /// The bound of a whole test, and of each wait in it; nothing waits for so long where all is well.
 const BOUND: Duration = Duration::from_secs(30);
@@ -47,90 +36,11 @@ fn replaced(text: String, changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// A running element; its tasks are aborted when it is dropped.
-struct Element {
-    handle: Handle,
-    stop: CancellationToken,
-    tasks: Tasks,
-}
-
-impl Element {
-    /// Starts a shipped definition with its example of settings, both with these changes.
-    fn start(name: &str, definition: &[(&str, &str)], settings: &[(&str, &str)]) -> Self {
-        let read = |file: &str| std::fs::read_to_string(folder(name).join(file)).unwrap();
-        let definition = replaced(read("protocol.xml"), definition);
-        Self::start_texts(&folder(name), definition, replaced(read("backshell.toml"), settings))
-    }
-
-    /// Starts the first element of a settings file with a definition, both as texts.
-    fn start_texts(folder: &Path, definition: String, settings: String) -> Self {
-        let (protocol, report) = load::whole(&Source::new("protocol.xml", definition));
-        let protocol = protocol.unwrap_or_else(|| panic!("{:?}", report.diagnostics()));
-        let (settings, report) = settings::parse(&Source::new("backshell.toml", settings), folder);
-        let settings = settings.unwrap_or_else(|| panic!("{:?}", report.diagnostics()));
-        let spec = assemble::assemble(&settings.elements[0], &settings, &protocol, &System).unwrap();
-        let mut tasks = Tasks::new(&CancellationToken::new());
-        let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
-        let granting = gate.clone();
-        tasks.spawn("dial budget", |stop| granting.run(stop));
-        let services = Services {
-            gate,
-            store: None,
-            dials: Environment::of_process(),
-            http: Http::default(),
-            clock: Clock::start(),
-        };
-        let stop = CancellationToken::new();
-        let handle = driver::start(Arc::new(spec), services, &mut tasks, stop.clone());
-        Self { handle, stop, tasks }
-    }
-
-    fn param(&self, id: i32) -> ParamIx {
-        self.handle.protocol().param_by_id(ParamId(id)).unwrap()
-    }
-
-    /// Sets a parameter as a user does.
-    async fn set(&self, id: i32, value: impl Into<Value>) {
-        self.handle.set(self.param(id), NewValue::Scalar(value.into()), BOUND).await.unwrap();
-    }
-
-    /// Waits until a parameter reads so; an empty text is a parameter that is empty or has that text.
-    async fn reads(&self, id: i32, expected: &str) {
-        let param = self.param(id);
-        let mut changes = self.handle.subscribe().await.unwrap();
-        let readings = &changes.snapshot.readings;
-        let mut reading = readings.iter().find(|reading| reading.param == param).cloned().unwrap();
-        loop {
-            if let Readable::Scalar(value) = &reading.value
-                && (reading.set || expected.is_empty())
-                && &*value.to_text() == expected
-            {
-                return;
-            }
-            let change = changes.next().await.unwrap();
-            if change.reading.param == param {
-                reading = change.reading.clone();
-            }
-        }
-    }
-
-    /// Waits until the link of a connection is in a state.
-    async fn link_is(&self, connection: usize, state: &str) {
-        let mut status = self.handle.watch_status();
-        let is_there = |status: &Arc<backshell::element::status::Status>| {
-            status.connections[connection].link.as_ref().is_some_and(|link| link.state == state)
-        };
-        while !is_there(&self.handle.fresh_status().await) {
-            // What is shown may lag behind: then it is asked for.
-            let _shown = tokio::time::timeout(Duration::from_millis(50), status.changed()).await;
-        }
-    }
-
-    /// Stops it and waits for its end.
-    async fn end(mut self) {
-        self.stop.cancel();
-        assert!(self.tasks.stop(Duration::from_secs(5)).await.is_empty(), "the element ends by itself");
-    }
+/// Starts a shipped definition with its example of settings, both with these changes.
+fn start(name: &str, definition: &[(&str, &str)], settings: &[(&str, &str)]) -> Element {
+    let read = |file: &str| std::fs::read_to_string(folder(name).join(file)).unwrap();
+    let definition = replaced(read("protocol.xml"), definition);
+    Element::start(&folder(name), definition, replaced(read("backshell.toml"), settings))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backshell::transport::wire::{KeepAlive, Message, Why};
 
-use super::element::Element;
+use super::element::studio;
 use super::peer::{Kind, shared};
 use super::{bounded, bytes, open, open_watched, plan, with_both};
 
@@ -69,7 +69,7 @@ async fn a_server_that_accepts_and_drops_for_ever_is_told_as_flapping_and_not_ha
     let Some(peer) = shared(Kind::Python) else { return };
     bounded(async {
         let connection = format!("host = \"ws://127.0.0.1\"\nport = {}", peer.port);
-        let element = Element::start(&connection, "WebsocketUrl = \"drop\"");
+        let element = studio(&connection, "WebsocketUrl = \"drop\"");
         let mut status = element.handle.watch_status();
         let status =
             status.wait_for(|status| status.connections[0].link.as_ref().is_some_and(|link| link.flapping));

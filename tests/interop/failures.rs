@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use backshell::element::handle::Handle;
 
 use super::bounded;
-use super::element::Element;
+use super::element::studio;
 use super::peer::{Kind, Peer, or_skipped, shared};
 use super::secure::Authority;
 
@@ -33,7 +33,7 @@ async fn failure(handle: &Handle) -> String {
 
 /// Starts an element whose connection has these settings, and compares what it shows.
 async fn check(connection: &str, params: &str, expected: &str) {
-    let element = Element::start(connection, params);
+    let element = studio(connection, params);
     assert_eq!(failure(&element.handle).await, expected);
     element.end().await;
 }
@@ -98,7 +98,7 @@ async fn a_wrong_scheme_a_missing_client_certificate_and_a_missing_file_read_so(
     );
     bounded(check(&connection("wss", peer.port, &missing), "", &expected)).await;
     bounded(async {
-        let element = Element::start(&connection("ws", peer.port, &ours.ca()), "");
+        let element = studio(&connection("ws", peer.port, &ours.ca()), "");
         let text = failure(&element.handle).await;
         let lines: Vec<&str> = text.lines().skip(1).collect();
         // OpenSSL may reset the connection before its answer is read; the advice must hold all the same.
@@ -109,7 +109,7 @@ async fn a_wrong_scheme_a_missing_client_certificate_and_a_missing_file_read_so(
     .await;
     let Some(plain) = shared(Kind::Python) else { return };
     bounded(async {
-        let element = Element::start(&connection("wss", plain.port, &ours.ca()), "");
+        let element = studio(&connection("wss", plain.port, &ours.ca()), "");
         let text = failure(&element.handle).await;
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert!(lines[0].starts_with("tls: ") && lines[1].contains("use ws instead of wss"), "{text}");
@@ -134,7 +134,7 @@ async fn a_peer_that_closes_before_its_first_message_reads_so() {
     .await;
     bounded(async {
         let path = "WebsocketUrl = \"close?code=4401&reason=token%20is%20old\"";
-        let element = Element::start(&connection, path);
+        let element = studio(&connection, path);
         let text = failure(&element.handle).await;
         let (_, text) = text.split_once('\n').unwrap();
         assert_eq!(
@@ -175,7 +175,7 @@ async fn verify_false_opens_and_is_warned_about_at_the_start() {
     bounded(async {
         let connection =
             format!("host = \"wss://localhost\"\nport = {}\ntls = {{ verify = false }}", peer.port);
-        let element = Element::start(&connection, "");
+        let element = studio(&connection, "");
         let mut status = element.handle.watch_status();
         let ready = status
             .wait_for(|status| status.connections[0].link.as_ref().is_some_and(|link| link.state == "ready"));

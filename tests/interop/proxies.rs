@@ -6,7 +6,7 @@ use backshell::transport::proxy::Choice;
 use backshell::transport::wire::Message;
 use backshell::value::Secret;
 
-use super::element::Element;
+use super::element::{studio, studio_edited};
 use super::peer::{Kind, Peer, or_skipped, shared};
 use super::secure::Authority;
 use super::{bounded, bytes, dial, open_plan, plan};
@@ -131,7 +131,7 @@ async fn an_element_goes_through_the_proxy_of_its_settings_or_of_its_handshake()
             // The session's goes first: through the other one nothing would open.
             (format!("{plain}\n{dead}"), by_session.as_str()),
         ] {
-            let element = Element::start_edited(&connection, "", edit(session));
+            let element = studio_edited(&connection, "", edit(session));
             let mut status = element.handle.watch_status();
             let status = status.wait_for(|status| {
                 let link = status.connections[0].link.as_ref();
@@ -141,7 +141,7 @@ async fn an_element_goes_through_the_proxy_of_its_settings_or_of_its_handshake()
             assert_eq!((link.state, link.last_failure), ("ready", None));
             element.end().await;
         }
-        let element = Element::start(&format!("{plain}\n{dead}"), "");
+        let element = studio(&format!("{plain}\n{dead}"), "");
         let mut status = element.handle.watch_status();
         let status = status.wait_for(|status| {
             status.connections[0].link.as_ref().is_some_and(|link| link.last_failure.is_some())

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::bounded;
 use super::peer::{Asked, Peer, Socket};
-use super::{Element, bounded};
+use crate::running::Element;
 
 const SOCKET: i32 = 7;
 const SERVICE: i32 = 22;
@@ -19,7 +20,7 @@ fn start(peer: &Peer) -> Element {
         "port = {}\n[element.connection.1]\nreconnect = {{ initial_delay_ms = 20, max_delay_ms = 100 }}",
         peer.port
     );
-    Element::start(
+    super::start(
         "cleeng-drisc",
         &[],
         &[

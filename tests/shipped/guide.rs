@@ -7,8 +7,9 @@ use backshell::language::load;
 use backshell::language::source::Source;
 use serde_json::json;
 
+use super::bounded;
 use super::peer::Peer;
-use super::{Element, bounded};
+use crate::running::Element;
 
 /// The snippets of a kind between two headings of the page.
 fn snippets(kind: &str, from: &str, to: &str) -> Vec<String> {
@@ -88,7 +89,7 @@ async fn the_pump_of_the_guide_loads_and_its_chain_runs() {
         let mut peer = Peer::start().await;
         let settings =
             settings.replace("9080", &peer.port.to_string()).replace("{ env = \"PUMP_KEY\" }", "\"k3y\"");
-        let element = Element::start_texts(Path::new("."), text, settings);
+        let element = Element::start(Path::new("."), text, settings);
         // The poll and the chain begin at once, and one token serves both.
         let asked = peer.asked_for("POST", "/token").await;
         assert_eq!(asked.json(), json!({"key": "k3y"}));

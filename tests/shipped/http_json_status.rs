@@ -1,7 +1,8 @@
 //! `protocols/http-json-status`: polls, maps, writes back, and goes on after whatever the device does.
 
+use super::bounded;
 use super::peer::Peer;
-use super::{Element, bounded};
+use crate::running::Element;
 
 const WRITE_ERROR: i32 = 3;
 const STATUS_LINE: i32 = 1;
@@ -16,7 +17,7 @@ const RESTART: i32 = 70;
 fn start(peer: &Peer, period: &str) -> Element {
     let port = format!("port = {}", peer.port);
     let period = format!(">{period}<");
-    Element::start(
+    super::start(
         "http-json-status",
         &[(">5000<", &period)],
         &[("http://10.4.3.17", "http://127.0.0.1"), ("port = 80", &port)],

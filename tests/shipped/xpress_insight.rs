@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::bounded;
 use super::peer::{Asked, Peer};
-use super::{Element, bounded};
+use crate::running::Element;
 
 const SOCKET: i32 = 7;
 const CONNECTION_ID: i32 = 9;
@@ -21,7 +22,7 @@ const ACCEPT: &str = "application/vnd.com.fico.xpress.insight.v2+json";
 
 fn start(peer: &Peer, definition: &[(&str, &str)]) -> Element {
     let port = format!("port = {}\nreconnect = {{ initial_delay_ms = 20, max_delay_ms = 100 }}", peer.port);
-    Element::start(
+    super::start(
         "xpress-insight",
         definition,
         &[

@@ -1,9 +1,14 @@
-//! Our transport against peers that we did not write: `websockets` (Python) and `ws` (Node); see `peers/README.md`.
+//! Our transport and whole elements against peers that we did not write, see `peers/README.md`.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod asking;
+mod bodies;
+mod certificates;
 mod element;
 mod endings;
 mod failures;
+mod manners;
+mod nginx;
 mod peer;
 mod proxies;
 mod refusals;

@@ -158,7 +158,7 @@ pub struct FailureStatus {
 /// One stage of opening a link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageStatus {
-    /// `name`, `tcp`, `proxy`, `tls`, `http`, `negotiation` or `first message`.
+    /// `name`, `tcp`, `proxy`, `tls`, `http`, `negotiation`, `first message` or `body`.
     pub stage: &'static str,
     /// Whether it worked.
     pub ok: bool,

@@ -29,10 +29,12 @@ pub enum Stage {
     Negotiation,
     /// What came over the link before it was stable; see [`Failure::before_first_message`].
     FirstMessage,
+    /// The body of an answer to a request.
+    Body,
 }
 
 impl Stage {
-    /// The name as shown: `name`, `tcp`, `proxy`, `tls`, `http`, `negotiation`, `first message`.
+    /// The name as shown: `name`, `tcp`, `proxy`, `tls`, `http`, `negotiation`, `first message`, `body`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -42,6 +44,7 @@ impl Stage {
             Self::Http => "http",
             Self::Negotiation => "negotiation",
             Self::FirstMessage => "first message",
+            Self::Body => "body",
         }
     }
 }
@@ -284,6 +287,13 @@ impl StageLog {
         }
     }
 
+    /// What failed in the current stage belongs to another one.
+    pub(crate) fn belongs_to(&mut self, stage: Stage) {
+        if let Some((current, _, _)) = &mut self.current {
+            *current = stage;
+        }
+    }
+
     /// Goes back to a stage that was believed done: what came later shows that it failed.
     ///
     /// Under TLS 1.3 a client has done its part before the server has looked at the client's certificate.
@@ -318,7 +328,8 @@ impl StageLog {
             Some((stage, _, doing)) => (*stage, doing.clone()),
             None => (Stage::Name, "starting".to_owned()),
         };
-        let summary = format!("no answer within {} ms, while {doing}", limit.as_millis());
+        let what = if stage == Stage::Body { "only part of an answer" } else { "no answer" };
+        let summary = format!("{what} within {} ms, while {doing}", limit.as_millis());
         if let Some(proxy) = &self.to_proxy {
             let trouble = proxy_unreachable(proxy, &summary);
             return self.fail(trouble);
@@ -333,6 +344,9 @@ impl StageLog {
             Stage::Proxy => "the proxy does not answer in time: check that it may reach the address",
             Stage::Tls => {
                 "the peer accepts the connection but speaks no TLS: check the port, or use ws instead of wss"
+            }
+            Stage::Body => {
+                "the peer sends slowly or hangs: give it more time with TimeoutTime, or ask for less at once"
             }
             Stage::Http | Stage::Negotiation | Stage::FirstMessage => {
                 "the peer accepts the connection but does not answer: check the port, use wss if it expects TLS, or give it more time with TimeoutTime"

@@ -22,9 +22,9 @@ use super::failure::{Failure, FailureKind, RetryAfter, Stage, StageLog, Trouble}
 use super::handshake::printable;
 use super::{proxy, tls};
 use crate::engine::session::requests::{After, Redirects};
-use crate::engine::target::Target;
 use crate::engine::target::exchange::{Content, HttpRequest};
 use crate::engine::target::request::RedirectError;
+use crate::engine::target::{Scheme, Target};
 
 /// How many bytes of a body a failure shows.
 const SNIPPET: usize = 512;
@@ -59,6 +59,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body, decompressed.
     pub body: Bytes,
+    /// How it came: that of the last address.
+    pub scheme: Scheme,
     /// Addresses that redirects led to, in order, without secrets.
     pub redirects: Vec<String>,
 }
@@ -157,7 +159,12 @@ impl Http {
                 answer.redirects = std::mem::take(&mut log.redirects);
                 Ok(answer)
             }
-            Ok(Err(trouble)) => Err(Fault { failure: log.fail(trouble), written }),
+            Ok(Err(trouble)) => {
+                if let Some(stage) = words::stage(trouble.kind) {
+                    log.belongs_to(stage);
+                }
+                Err(Fault { failure: log.fail(trouble), written })
+            }
             Err(_) => Err(Fault { failure: log.out_of_time(plan.timeout), written }),
         }
     }
@@ -255,7 +262,7 @@ impl Http {
                 drop(body(response, plan.max_bytes).await);
                 continue;
             }
-            return answer(response, plan.max_bytes).await;
+            return answer(response, target.scheme(), plan.max_bytes, log).await;
         }
     }
 }
@@ -314,7 +321,12 @@ fn build(
     }
 }
 
-async fn answer(response: reqwest::Response, max_bytes: usize) -> Result<Answer, Trouble> {
+async fn answer(
+    response: reqwest::Response,
+    scheme: Scheme,
+    max_bytes: usize,
+    log: &mut StageLog,
+) -> Result<Answer, Trouble> {
     let status = response.status();
     let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
     let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
@@ -322,8 +334,10 @@ async fn answer(response: reqwest::Response, max_bytes: usize) -> Result<Answer,
     let status_line = format!("{:?} {} {reason}", response.version(), status.as_u16()).trim_end().to_owned();
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect();
+    log.done(printable(&status_line));
+    log.begin(Stage::Body, format!("reading the body behind `{}`", printable(&status_line)));
     let body = body(response, max_bytes).await?;
-    Ok(Answer { status: status.as_u16(), status_line, headers, body, redirects: Vec::new() })
+    Ok(Answer { status: status.as_u16(), status_line, headers, body, scheme, redirects: Vec::new() })
 }
 
 /// The value of a header: UTF-8, else ISO 8859-1 (RFC 9110, 5.5).

@@ -22,6 +22,10 @@ pub(super) enum Kind {
     Proxy,
     /// `httpbin` of PyPI on `hypercorn`: a web server.
     Web,
+    /// `aiohttp` of PyPI: a web server with the manners of devices, which tells what it was asked.
+    Pages,
+    /// `nginx` of this machine, or else of Debian's archive: a web server.
+    Nginx,
 }
 
 impl Kind {
@@ -31,79 +35,78 @@ impl Kind {
             Self::Node => "ws-8.18.3",
             Self::Proxy => "pproxy-2.7.9",
             Self::Web => "httpbin-0.10.2",
+            Self::Pages => "aiohttp-3.13.2",
+            Self::Nginx => "nginx",
         }
     }
 
     fn install(self, folder: &Path) -> Command {
-        let mut command;
-        match self {
-            Self::Python | Self::Proxy | Self::Web => {
-                command = Command::new("python3");
-                command.args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--no-input",
-                    "--disable-pip-version-check",
-                ]);
-                command.args(["--timeout", "15", "--retries", "1", "--upgrade", "--target"]).arg(folder);
-                command.arg(self.name().replacen('-', "==", 1));
-                if self == Self::Web {
-                    command.arg("hypercorn==0.17.3");
-                } else {
-                    command.arg("--no-deps");
-                }
-            }
+        let further: &[&str] = match self {
+            Self::Python | Self::Proxy => &["--no-deps"],
+            Self::Web => &["hypercorn==0.17.3"],
+            Self::Pages => &["brotli==1.2.0", "zstandard==0.25.0"],
             Self::Node => {
-                command = Command::new("npm");
+                let mut command = Command::new("npm");
                 command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
                 command.args(["--fetch-timeout=15000", "--fetch-retries=1", "--prefix"]);
                 command.arg(folder).arg("ws@8.18.3");
+                return command;
             }
-        }
+            Self::Nginx => {
+                let mut command = Command::new("sh");
+                command.arg(scripts().join("nginx.sh")).arg(folder);
+                return command;
+            }
+        };
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+        command.args(["--timeout", "15", "--retries", "1", "--upgrade", "--target"]).arg(folder);
+        command.arg(self.name().replacen('-', "==", 1)).args(further);
         command
     }
 
     fn server(self, folder: &Path, port: u16, name: &str, files: &[PathBuf]) -> Command {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
         let port = port.to_string();
-        let mut command;
-        match self {
-            Self::Python | Self::Proxy | Self::Web => {
-                let script = match self {
-                    Self::Proxy => "proxy.py",
-                    Self::Web => "web.py",
-                    Self::Python | Self::Node => "server.py",
-                };
-                command = Command::new("python3");
-                command.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
-                command.arg(scripts.join(script)).args([&port, name]).args(files);
-            }
+        let script = match self {
+            Self::Python => "server.py",
+            Self::Proxy => "proxy.py",
+            Self::Web => "web.py",
+            Self::Pages => "pages.py",
+            Self::Nginx => "nginx.py",
             Self::Node => {
-                command = Command::new("node");
-                command
-                    .arg(scripts.join("server.mjs"))
-                    .arg(folder.join("node_modules/ws"))
-                    .args([&port, name]);
+                let mut command = Command::new("node");
+                command.arg(scripts().join("server.mjs")).arg(folder.join("node_modules/ws"));
+                command.args([&port, name]);
+                return command;
             }
-        }
+        };
+        let mut command = Command::new("python3");
+        command.env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(scripts().join(script)).arg(port);
+        match self {
+            Self::Nginx => command.arg(folder.join("program")),
+            Self::Python | Self::Node | Self::Proxy | Self::Web | Self::Pages => command.arg(name),
+        };
+        command.args(files);
         command
     }
 }
 
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
+}
+
 /// The folder with a library, set up at the first call: by one thread of one process, whoever else asks waits.
 fn library(kind: Kind) -> Result<PathBuf, String> {
-    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    static PROXY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    static WEB: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let cell = match kind {
-        Kind::Python => &PYTHON,
-        Kind::Node => &NODE,
-        Kind::Proxy => &PROXY,
-        Kind::Web => &WEB,
-    };
+    static SET_UP: [OnceLock<Result<PathBuf, String>>; 6] = [const { OnceLock::new() }; 6];
+    let cell = &SET_UP[match kind {
+        Kind::Python => 0,
+        Kind::Node => 1,
+        Kind::Proxy => 2,
+        Kind::Web => 3,
+        Kind::Pages => 4,
+        Kind::Nginx => 5,
+    }];
     cell.get_or_init(|| set_up(kind)).clone()
 }
 
@@ -185,11 +188,13 @@ pub(super) fn shared(kind: Kind) -> Option<Arc<Peer>> {
     static PYTHON: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     static NODE: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     static WEB: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
+    static PAGES: Mutex<Weak<Peer>> = Mutex::new(Weak::new());
     let slot = match kind {
         Kind::Python => &PYTHON,
         Kind::Node => &NODE,
         Kind::Web => &WEB,
-        Kind::Proxy => panic!("a proxy is no server"),
+        Kind::Pages => &PAGES,
+        Kind::Proxy | Kind::Nginx => panic!("each test has its own"),
     };
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(peer) = slot.upgrade() {
@@ -211,4 +216,10 @@ pub(super) fn or_skipped<T>(had: Result<T, String>) -> Option<T> {
             None
         }
     }
+}
+
+/// As [`or_skipped`] for a peer that is in no registry of a language: where it cannot be had, `CI` goes on without it.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
+pub(super) fn or_without<T>(had: Result<T, String>) -> Option<T> {
+    had.inspect_err(|reason| eprintln!("skipped: {reason}")).ok()
 }

@@ -21,7 +21,7 @@ use super::peer::{self, Kind, Peer, or_skipped};
 use super::secure::Authority;
 
 /// A request to be changed before it is sent.
-struct Ask {
+pub(super) struct Ask {
     method: http::Method,
     headers: Vec<Header>,
     content: Content,
@@ -56,7 +56,7 @@ fn bytes(text: &str) -> Secret<Bytes> {
 }
 
 impl Ask {
-    async fn of(self, http: &Http, url: &str) -> Result<Answer, Fault> {
+    pub(super) async fn of(self, http: &Http, url: &str) -> Result<Answer, Fault> {
         let target = Target::parse(url).unwrap();
         let request = HttpRequest::new(self.method, target, self.headers, self.content, self.login).unwrap();
         let plan = Plan {
@@ -76,7 +76,7 @@ fn body(answer: &Answer) -> Json {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{:?}", answer.body))
 }
 
-fn url(peer: &Peer, path: &str) -> String {
+pub(super) fn url(peer: &Peer, path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", peer.port)
 }
 

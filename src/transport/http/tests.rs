@@ -260,7 +260,7 @@ async fn a_body_is_bounded_also_after_decompression() {
     let url = format!("http://127.0.0.1:{}/", server.port);
     let fault = send(plan(get(&url))).await.unwrap_err();
     assert_eq!(fault.failure.kind, FailureKind::Content);
-    assert_eq!(fault.failure.to_string(), "http: the body of the answer is longer than 1048576 bytes");
+    assert_eq!(fault.failure.to_string(), "body: the body of the answer is longer than 1048576 bytes");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::io;
 use crate::engine::target::Scheme;
 use crate::engine::target::exchange::HttpRequest;
 use crate::transport::dial::words;
-use crate::transport::failure::{FailureKind, Trouble, proxy_unreachable};
+use crate::transport::failure::{FailureKind, Stage, Trouble, proxy_unreachable};
 use crate::transport::handshake::printable;
 use crate::transport::http::Answer;
 use crate::transport::proxy::Proxy;
@@ -41,7 +41,15 @@ fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
 /// What an answer that is no success means, and what to do about it.
 pub(super) fn refusal(answer: &Answer) -> (String, String) {
     let asks = answer.header("www-authenticate").map(printable);
+    // What nginx, Apache, Go and others say in a 400 about a connection that is not as they want it.
+    let says = |word: &str| answer.status == 400 && answer.snippet().to_ascii_lowercase().contains(word);
     let advice = match answer.status {
+        400 if answer.scheme == Scheme::Ws && says("https") => {
+            "use https instead of http: the peer speaks TLS on this port".to_owned()
+        }
+        400 if answer.scheme == Scheme::Wss && says("certificate") => {
+            "the peer wants another client certificate, or any: set certificate and key of the TLS settings".to_owned()
+        }
         300..=399 => {
             "the peer redirects and nobody follows: use its final address, or read `Location` into a parameter under customRedirect".to_owned()
         }
@@ -63,13 +71,45 @@ pub(super) fn refusal(answer: &Answer) -> (String, String) {
     (format!("the peer answered `{}`", printable(&answer.status_line)), advice)
 }
 
+/// The stage that a failure belongs to; none if it happened where it was noticed.
+pub(super) fn stage(kind: FailureKind) -> Option<Stage> {
+    match kind {
+        FailureKind::Name => Some(Stage::Name),
+        FailureKind::ConnectionRefused | FailureKind::Unreachable => Some(Stage::Tcp),
+        FailureKind::ProxySetting
+        | FailureKind::ProxyUnreachable
+        | FailureKind::ProxyCredentials
+        | FailureKind::ProxyRefused => Some(Stage::Proxy),
+        FailureKind::TlsSettings
+        | FailureKind::Certificate
+        | FailureKind::ClientCertificate
+        | FailureKind::Tls => Some(Stage::Tls),
+        FailureKind::Request
+        | FailureKind::Deadline
+        | FailureKind::Closed
+        | FailureKind::Broken
+        | FailureKind::NotHttp
+        | FailureKind::Refused
+        | FailureKind::Redirect
+        | FailureKind::Upgrade
+        | FailureKind::Subprotocol
+        | FailureKind::Extension
+        | FailureKind::FirstMessage
+        | FailureKind::Content => None,
+    }
+}
+
 /// Why a request has no answer.
 pub(super) fn trouble(error: &reqwest::Error, request: &HttpRequest, proxy: Option<&Proxy>) -> Trouble {
     let place = request.target().authority();
     let texts: Vec<String> = chain(error).map(|error| error.to_string().to_ascii_lowercase()).collect();
     let says = |word: &str| texts.iter().any(|text| text.contains(word));
     if let Some(tls_error) = tls_error(error) {
-        return tls::trouble(&io::Error::new(io::ErrorKind::InvalidData, tls_error.clone()), Asked::No);
+        let error = io::Error::new(io::ErrorKind::InvalidData, tls_error.clone());
+        let mut trouble = tls::trouble(&error, Asked::No);
+        // The words are made for sockets.
+        trouble.advice = trouble.advice.replace("ws instead of wss", "http instead of https");
+        return trouble;
     }
     let plain = io_error(error);
     if says("dns error") {

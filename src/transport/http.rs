@@ -3,6 +3,8 @@
 mod clients;
 mod login;
 mod origins;
+#[cfg(test)]
+pub(crate) mod peer;
 mod words;
 
 use std::sync::Arc;

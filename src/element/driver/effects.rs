@@ -169,7 +169,8 @@ impl Driver {
             && self.spec.params.iter().any(|setting| setting.param == param && setting.external)
     }
 
-    fn report(&self, report: &Report) {
+    fn report(&mut self, report: &Report) {
+        self.show_hindrance(report);
         let element = &self.spec.name;
         match report.severity {
             Severity::Note => tracing::info!(%element, "{report}"),

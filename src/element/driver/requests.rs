@@ -137,6 +137,9 @@ impl Driver {
         self.note_status_line(sent.connection, &answer.status_line);
         self.status_is_old |=
             retry_after.is_some() || answer.status == 401 || self.engine.fetches_token(sent.exchange.0);
+        if verdict == Verdict::Ended(Ending::Succeeded) {
+            self.unhindered(sent.exchange.0);
+        }
         if matches!(verdict, Verdict::Next | Verdict::Ended(Ending::Succeeded)) {
             if self.web_works(sent.connection, sent.exchange) {
                 tracing::info!(
@@ -164,7 +167,7 @@ impl Driver {
         }
     }
 
-    fn failure_of(
+    pub(super) fn failure_of(
         &self,
         summary: &str,
         advice: &str,

@@ -59,6 +59,10 @@ impl Driver {
             }
             Request::Tap(events) => {
                 self.taps.retain(|tap| !tap.events.is_closed());
+                for event in self.hindrances() {
+                    // It is new and cannot be full.
+                    let _ = events.try_send(event);
+                }
                 self.taps.push(TapEnd { events, missed: 0 });
             }
             Request::Explain(connection, reply) => {

@@ -39,6 +39,18 @@ pub(super) struct Web {
     /// Exchanges that people have been told of as failing, and that have not worked since.
     // Bound: one for each exchange of the definition.
     pub(super) failing: Vec<(SessionIx, usize)>,
+    /// Why sessions could not ask at all, or got no token, until they have worked.
+    // Bound: two for each session of the definition.
+    pub(super) hindered: Vec<(SessionIx, Hindrance, Arc<FailureStatus>)>,
+}
+
+/// What hinders a session before it asks, or although it was answered well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// Its request cannot be made of the present values.
+    Request,
+    /// Its answer has no token.
+    Token,
 }
 
 /// What a WebSocket connection has.

@@ -159,6 +159,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The text of a string or a number; none of anything else.
+    pub(super) fn scalar(&self) -> Option<Cow<'a, str>> {
+        match self.kind() {
+            Kind::Text | Kind::EscapedText | Kind::Number => Some(self.text()),
+            Kind::Null | Kind::True | Kind::False | Kind::Array | Kind::Object => None,
+        }
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Self::Literal(found) => found.kind,

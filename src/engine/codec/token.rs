@@ -1,5 +1,6 @@
 //! Finds a token and its lifetime in the answer of a session; trusts neither.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -53,13 +54,16 @@ pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoTo
     let content_type = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let text = decode(&body, content_type.map_or("", |(_, value)| value)).value.to_text();
     let message = Message::new(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()));
-    let at = |path: &JsonPath| message.select(path).map(|node| node.text().into_owned());
+    // A `null` in its place is no token.
+    let at = |path: &JsonPath| message.select(path)?.scalar().map(Cow::into_owned);
     let found = match &token.place {
-        TokenPlace::Body => {
-            let text = text.trim();
+        TokenPlace::Body => match serde_json::from_str(text.trim()) {
             // A service that answers in JSON quotes it.
-            serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())
-        }
+            Ok(serde_json::Value::String(text)) => text,
+            Ok(serde_json::Value::Number(_)) | Err(_) => text.trim().to_owned(),
+            // A page that tells of an error, for one.
+            Ok(_) => String::new(),
+        },
         TokenPlace::Path(path) => at(path).unwrap_or_default(),
         TokenPlace::Header(name) => {
             let header = answer.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
@@ -156,7 +160,19 @@ mod tests {
         assert_eq!(found(&path, &[], r#"{"access_token":"x.y"}"#).unwrap().0, "x.y");
         let header = token(TokenPlace::Header("X-Token".into()), Lifetime::Unknown);
         assert_eq!(found(&header, &[("x-token", " t ")], "").unwrap().0, "t");
-        for (token, text) in [(&body, ""), (&path, "{}"), (&path, "no json"), (&header, "t")] {
+        assert_eq!(found(&body, &[], "0123").unwrap().0, "0123");
+        assert_eq!(found(&path, &[], r#"{"access_token":12}"#).unwrap().0, "12");
+        for (token, text) in [
+            (&body, ""),
+            (&body, "null"),
+            (&body, r#"{"error":"invalid_client"}"#),
+            (&path, "{}"),
+            (&path, r#"{"access_token":null}"#),
+            (&path, r#"{"access_token":{"a":1}}"#),
+            (&path, r#"{"access_token":false}"#),
+            (&path, "no json"),
+            (&header, "t"),
+        ] {
             assert_eq!(found(token, &[], text), Err(NoToken::Missing), "{text}");
         }
         assert_eq!(found(&body, &[], "a\r\nX: y"), Err(NoToken::Characters));

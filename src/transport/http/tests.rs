@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
@@ -32,7 +32,7 @@ async fn server(answers: Vec<Vec<u8>>) -> Server {
         'connections: loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             accepted_in.send(()).unwrap();
-            while let Some(request) = read(&mut socket).await {
+            while let Some(request) = peer::read(&mut socket).await {
                 seen_in.send(request).unwrap();
                 let Some(answer) = answers.next() else { return };
                 if answer.is_empty() {
@@ -43,27 +43,6 @@ async fn server(answers: Vec<Vec<u8>>) -> Server {
         }
     });
     Server { port, seen, accepted }
-}
-
-/// Reads one request with its `Content-Length` or chunked body.
-async fn read(socket: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut chunk = [0; 4096];
-        match socket.read(&mut chunk).await {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .map_or(0, |length| length.parse().unwrap());
-        if body.len() >= length {
-            return Some(text);
-        }
-    }
 }
 
 fn plain(status: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -291,7 +270,7 @@ async fn a_body_that_is_cut_is_no_answer() {
     let port = listener.local_addr().unwrap().port();
     tokio::task::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
-        read(&mut socket).await.unwrap();
+        peer::read(&mut socket).await.unwrap();
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
     });
     let fault = send(plan(get(&format!("http://127.0.0.1:{port}/")))).await.unwrap_err();

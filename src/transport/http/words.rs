@@ -84,13 +84,13 @@ pub(super) fn stage(kind: FailureKind) -> Option<Stage> {
         | FailureKind::Certificate
         | FailureKind::ClientCertificate
         | FailureKind::Tls => Some(Stage::Tls),
+        FailureKind::Redirect => Some(Stage::Http),
         FailureKind::Request
         | FailureKind::Deadline
         | FailureKind::Closed
         | FailureKind::Broken
         | FailureKind::NotHttp
         | FailureKind::Refused
-        | FailureKind::Redirect
         | FailureKind::Upgrade
         | FailureKind::Subprotocol
         | FailureKind::Extension

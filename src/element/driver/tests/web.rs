@@ -4,12 +4,13 @@
 //! connection 2 needs none. The button 50: `status` polls over connection 2, `two` does it twice, `data` asks with the token,
 //! `all` does it in three queues at once, `report` sends the token in a header and in a body. `say so` in 19 polls before the stop.
 
+mod shown;
+
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::element::handle::{Payload, WireEvent};
-use crate::element::status::HttpStatus;
+use crate::transport::http::peer;
 
 /// How long a test may take on the clock of the machine; it only ends one that hangs.
 const BOUND: Duration = Duration::from_secs(60);
@@ -88,7 +89,7 @@ impl Web {
 }
 
 async fn serve(mut socket: TcpStream, asked: mpsc::UnboundedSender<Asked>) {
-    while let Some(text) = read(&mut socket).await {
+    while let Some(text) = peer::read(&mut socket).await {
         let (reply, answer) = oneshot::channel();
         if text.contains("\r\nUpgrade: websocket") {
             let _ = asked.send(Asked { text, reply, socket: Some(socket) });
@@ -107,26 +108,6 @@ async fn serve(mut socket: TcpStream, asked: mpsc::UnboundedSender<Asked>) {
         let Ok(answer) = answer else { return };
         if socket.write_all(&answer).await.is_err() {
             return;
-        }
-    }
-}
-
-/// Reads one request with its body; none at the end of the connection.
-async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut chunk = [0; 4096];
-        match socket.read(&mut chunk).await {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            return Some(text);
         }
     }
 }
@@ -383,182 +364,4 @@ async fn an_element_that_is_started_anew_begins_its_chain_anew() {
         web.nothing_more().await;
     })
     .await;
-}
-
-/// What connection `index` shows of its requests.
-async fn http_of(rig: &Rig, index: usize) -> HttpStatus {
-    rig.handle.fresh_status().await.connections[index].http.clone().expect("it carries requests")
-}
-
-/// Waits until connection `index` shows a state of its requests.
-async fn until_http(rig: &Rig, index: usize, state: &str) -> HttpStatus {
-    let mut status = rig.handle.watch_status();
-    let fits = |status: &Arc<Status>| {
-        status.connections[index].http.as_ref().is_some_and(|http| http.state == state)
-    };
-    drop(status.wait_for(fits).await.expect("it runs"));
-    http_of(rig, index).await
-}
-
-#[tokio::test]
-async fn requests_and_tokens_are_seen_in_the_status() {
-    bounded(async {
-        let mut web = Web::start().await;
-        let rig = rig(&web);
-        let token = |rig: &Rig| rig.handle.status().connections[1].token.clone().expect("it needs one");
-        let asked = web.expect("POST /token").await;
-        let http = http_of(&rig, 1).await;
-        assert_eq!((http.state, http.requests, token(&rig).state), ("idle", 1, "fetching"));
-        assert_eq!(http.target.as_deref(), Some(&*format!("http://127.0.0.1:{}", web.port)));
-        asked.ok(&format!(r#"{{"access_token":"{TOKEN}","expires_in":600}}"#));
-        let waiting = web.expect("POST /sessions").await;
-        let http = until_http(&rig, 1, "ready").await;
-        let (line, _) = http.answered.expect("an answer");
-        assert_eq!((&*line, token(&rig).state), ("HTTP/1.1 200 OK", "ready"));
-        let seconds = |wall: Option<Wall>| (wall.expect("known").0 - EPOCH) / 1_000_000_000;
-        assert_eq!((seconds(token(&rig).renew_at), seconds(token(&rig).ends_at)), (599, 600));
-
-        rig.set(50, "status").await;
-        web.expect("GET /status").await.answer("503 Service Unavailable", "Retry-After: 1\r\n", "busy");
-        let http = until_http(&rig, 2, "timeout").await;
-        let failure = http.last_failure.expect("it failed");
-        assert_eq!(failure.summary, "the peer answered `HTTP/1.1 503 Service Unavailable`");
-        assert!(failure.advice.contains("does not"), "{failure:?}");
-        assert_eq!((failure.status, failure.body.as_deref()), (Some(503), Some("busy")));
-        assert_eq!((http.requests, http.refusals), (1, 1));
-        assert!(http.held_until.is_some());
-        assert_eq!(rig.text(18).await, "1");
-        // Held back until the peer wants to be asked again.
-        rig.set(50, "status").await;
-        drop(web.expect("GET /status").await);
-        rig.until_text(18, "2").await;
-        let http = http_of(&rig, 2).await;
-        assert_eq!(http.state, "timeout");
-        assert!(
-            http.last_failure.is_some_and(|failure| failure.status.is_none() && !failure.stages.is_empty())
-        );
-        rig.set(50, "status").await;
-        web.expect("GET /status").await.ok("fine");
-        let http = until_http(&rig, 2, "ready").await;
-        assert_eq!((http.requests, http.refusals, http.last_failure, http.held_until), (3, 1, None, None));
-        drop(waiting);
-    })
-    .await;
-}
-
-/// Everything that is logged while the guard lives, by this thread, on which a whole test runs.
-fn logged() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    (log, guard)
-}
-
-#[tokio::test]
-async fn a_request_that_keeps_failing_is_warned_about_once_until_it_works() {
-    let (log, _guard) = logged();
-    bounded(async {
-        let mut web = Web::start().await;
-        let rig = rig(&web);
-        let _waiting = web.expect("POST /token").await;
-        for (failures, round) in [(3, 1), (2, 2)] {
-            for _ in 0..failures {
-                rig.set(50, "status").await;
-                web.expect("GET /status").await.answer("500 Oh", "", "");
-            }
-            rig.set(50, "status").await;
-            web.expect("GET /status").await.ok("");
-            until_http(&rig, 2, "ready").await;
-            let count = |words: &[&str]| {
-                let text = log.text();
-                text.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
-            };
-            assert_eq!(count(&["WARN", "request failed", "500 Oh", "advice="]), round);
-            assert_eq!(count(&["INFO", "works again"]), round);
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn no_token_and_no_secret_is_seen_anywhere() {
-    let (log, _guard) = logged();
-    bounded(async {
-        let mut web = Web::start().await;
-        let rig = rig(&web);
-        let mut tap = rig.handle.tap().await.expect("it runs");
-        // Both come back in every form: a refusal that shows what it was sent, and answers that carry them.
-        let echo =
-            format!(r#"{{"error":"bad","sent":"{SECRET}","header":"Bearer {TOKEN}","token":"{TOKEN}"}}"#);
-        // Nobody knows the token yet.
-        let (known, line) = (format!(r#"{{"sent":"{SECRET}"}}"#), format!("X-Sent: {SECRET}\r\n"));
-        web.expect("POST /token").await.answer("400 Bad", &line, &known);
-        web.expect("POST /token").await.ok(&format!(r#"{{"access_token":"{TOKEN}"}}"#));
-        web.expect("POST /sessions").await.answer(&format!("500 {TOKEN}"), "", &echo);
-        rig.set(50, "report").await;
-        loop {
-            let asked = web.next().await;
-            match asked.line() {
-                "POST /report" => {
-                    assert!(
-                        asked.text.contains(&format!(r#"{{"token": "Bearer {TOKEN}""#)),
-                        "{}",
-                        asked.text
-                    );
-                    asked.answer(&format!("403 {TOKEN}"), &format!("X-Sent: Bearer {TOKEN}\r\n"), &echo);
-                    break;
-                }
-                _ => asked.ok(&format!(r#"{{"url":"ws://127.0.0.1:1/{TOKEN}"}}"#)),
-            }
-        }
-        let wanted = "the peer answered `HTTP/1.1 403 ***`";
-        let mut status = rig.handle.watch_status();
-        let fits = |status: &Arc<Status>| {
-            let failure = status.connections[1].http.as_ref().and_then(|http| http.last_failure.clone());
-            failure.is_some_and(|failure| failure.summary == wanted)
-        };
-        let seen = status.wait_for(fits).await.expect("it runs").clone();
-        rig.stop.cancel();
-        let mut events = Vec::new();
-        while let Some(event) = tap.recv().await {
-            events.push(event);
-        }
-        let snapshot = format!("{seen:?} {:?}", rig.handle.status());
-        let texts: Vec<String> = events.iter().map(shown).collect();
-        for (place, text) in [("log", log.text()), ("status", snapshot), ("tap", texts.join("\n"))] {
-            for secret in [SECRET, TOKEN] {
-                let line = text.lines().find(|line| line.contains(secret));
-                assert_eq!(line, None, "{secret} is in the {place}");
-            }
-        }
-        for expected in [
-            "> POST /report",
-            "> Authorization: Bearer ***",
-            r#"> {"token": "***", "model": ""}"#,
-            "< HTTP/1.1 403 ***",
-            "< X-Sent: ***",
-            r#"< {"error":"bad","sent":"***","header":"***","token":"***"}"#,
-        ] {
-            let found = texts.iter().any(|text| text.eq_ignore_ascii_case(expected));
-            assert!(found, "{expected} is not in {texts:#?}");
-        }
-    })
-    .await;
-}
-
-/// An event of the wire as one line.
-fn shown(event: &TapEvent) -> String {
-    let payload = |payload: &Payload| String::from_utf8_lossy(&payload.shown).into_owned();
-    match &event.wire {
-        WireEvent::RequestLine(line) => format!("> {line}"),
-        WireEvent::ResponseLine(line) => format!("< {line}"),
-        WireEvent::Sent(_, data) => format!("> {}", payload(data)),
-        WireEvent::Received(_, data, _) => format!("< {}", payload(data)),
-        WireEvent::State(..) | WireEvent::Failed(_) | WireEvent::Closed(..) => format!("{:?}", event.wire),
-    }
 }

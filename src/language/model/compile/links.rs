@@ -470,5 +470,20 @@ fn proxy(scope: &mut Scope, settings: Option<&Settings<'_>>, user: User) -> Opti
         );
         return None;
     }
+    if has_password(&text.value) {
+        scope.push(
+            Diagnostic::new(
+                Code::PlainSecret,
+                text.span,
+                format!("the password for the proxy of {user} stands in the file for all to read"),
+            )
+            .with_help("leave `bs:Proxy` out and set `proxy` of the connection in the settings, which can take it from the environment or a file"),
+        );
+    }
     Some(shared(text))
+}
+
+/// Whether an address has a password in front of its host.
+pub(super) fn has_password(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| url.password().is_some_and(|password| !password.is_empty()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::language::definition::connection::{self as written, Field};
 use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Severity};
+use crate::language::model::compile::links::has_password;
 use crate::language::model::compile::messages::{extracts, matches};
 use crate::language::model::compile::scope::{Scope, Use, User};
 use crate::language::model::compile::value::{is_true, millis, name, shared, short};
@@ -77,6 +78,18 @@ fn one(scope: &mut Scope, written: &written::Session<'_>, purpose: Purpose) -> S
         }
         (Some(LoginMethod::Certificate), _) | (_, None) => None,
     };
+    if let Some(server) = setting("proxyServer").filter(|text| has_password(&text.value)) {
+        scope.push(
+            Diagnostic::new(
+                Code::PlainSecret,
+                server.span,
+                format!("the password for the proxy of {user} stands in the file for all to read"),
+            )
+            .with_help(
+                "give the password as `proxyPassword`, by the id of a parameter with `bs:secret=\"true\"`",
+            ),
+        );
+    }
     let proxy = setting("proxyServer").map(|text| either(scope, "proxyServer", text, user)).map(|server| {
         SessionProxy {
             server,

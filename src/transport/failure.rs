@@ -294,6 +294,13 @@ impl StageLog {
         }
     }
 
+    /// What was done is known better than when the stage began.
+    pub(crate) fn did(&mut self, what: String) {
+        if let Some((_, _, doing)) = &mut self.current {
+            *doing = what;
+        }
+    }
+
     /// Goes back to a stage that was believed done: what came later shows that it failed.
     ///
     /// Under TLS 1.3 a client has done its part before the server has looked at the client's certificate.

@@ -5,6 +5,7 @@ mod login;
 mod origins;
 #[cfg(test)]
 pub(crate) mod peer;
+mod progress;
 mod words;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) use self::clients::trusting_nobody;
 use self::login::Logins;
 use self::origins::Origins;
 pub use self::origins::PER_ORIGIN;
+use self::progress::{Destination, Progress};
 use super::dial::{Environment, MAX_REDIRECTS, elsewhere};
 use super::failure::{Failure, FailureKind, RetryAfter, Stage, StageLog, Trouble};
 use super::handshake::printable;
@@ -154,8 +156,8 @@ impl Http {
         let deadline = Instant::now() + plan.timeout;
         let mut log = StageLog::default();
         log.begin(Stage::Http, format!("waiting for {}", plan.request.target().authority()));
-        let mut written = false;
-        let answer = self.follow(&plan, environment, &mut log, &mut written);
+        let mut progress = Progress::default();
+        let answer = self.follow(&plan, environment, &mut log, &mut progress);
         match timeout_at(deadline, answer).await {
             Ok(Ok(mut answer)) => {
                 answer.redirects = std::mem::take(&mut log.redirects);
@@ -165,9 +167,12 @@ impl Http {
                 if let Some(stage) = words::stage(trouble.kind) {
                     log.belongs_to(stage);
                 }
-                Err(Fault { failure: log.fail(trouble), written })
+                Err(Fault { failure: log.fail(trouble), written: progress.may_be_written() })
             }
-            Err(_) => Err(Fault { failure: log.out_of_time(plan.timeout), written }),
+            Err(_) => {
+                let failure = words::out_of_time(log, plan.timeout, &progress);
+                Err(Fault { failure, written: progress.may_be_written() })
+            }
         }
     }
 
@@ -176,11 +181,11 @@ impl Http {
         plan: &Plan,
         environment: &Environment,
         log: &mut StageLog,
-        written: &mut bool,
+        progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
         let mut request = plan.request.clone();
         loop {
-            let answer = self.hop(plan, &request, environment, log, written).await?;
+            let answer = self.hop(plan, &request, environment, log, progress).await?;
             let location = match answer.status {
                 301 | 302 | 303 | 307 | 308 => answer.header("location").map(str::to_owned),
                 _ => None,
@@ -225,7 +230,7 @@ impl Http {
         request: &HttpRequest,
         environment: &Environment,
         log: &mut StageLog,
-        written: &mut bool,
+        progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
         let target = request.target();
         let settings = elsewhere(&plan.tls, plan.request.target().same_origin(target));
@@ -250,12 +255,18 @@ impl Http {
             if let Some(value) = logins.header(request) {
                 built = built.header(http::header::AUTHORIZATION, value);
             }
-            let earlier = std::mem::replace(written, true);
-            let response = match built.send().await {
+            let destination = Destination {
+                place: target.authority(),
+                scheme: Some(target.scheme()),
+                proxy: proxy.as_ref().map(ToString::to_string),
+            };
+            let response = match progress.watch(destination, built.send()).await {
                 Ok(response) => response,
                 Err(error) => {
                     // Where there was no connection nothing can have been written, except to the address that redirected to it.
-                    *written = earlier || !error.is_connect();
+                    if error.is_connect() {
+                        progress.not_connected();
+                    }
                     return Err(words::trouble(&error, request, proxy.as_ref()));
                 }
             };

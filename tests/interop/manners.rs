@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use backshell::engine::target::Credentials;
+use backshell::transport::http::Http;
+use backshell::value::Secret;
 use serde_json::Value as Json;
 
 use super::asking::{
@@ -10,6 +13,7 @@ use super::asking::{
 };
 use super::bounded;
 use super::peer::{Kind, Peer, shared};
+use super::web::{Ask, url};
 
 /// The credentials that the peer wants.
 const LOGIN: (&str, &str) = ("u", "p:\u{e4}");
@@ -116,6 +120,28 @@ async fn a_nonce_that_is_used_up_is_replaced_without_a_refusal() {
         let sent = authorizations(&peer, "used-up").await;
         assert_eq!(sent.len(), 6, "{sent:?}");
         asking.element.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_requests_at_once_use_each_count_of_a_nonce_once() {
+    let Some(peer) = shared(Kind::Pages) else { return };
+    bounded(async {
+        let http = Http::default();
+        for nonce in ["&nonce=one-for-all", ""] {
+            let path = format!("/digest?id=many{}&algorithm=SHA-256&pause=0.02{nonce}", nonce.len());
+            let ask = || async {
+                let login =
+                    Some(Credentials { user: LOGIN.0.to_owned(), password: Secret::new(LOGIN.1.to_owned()) });
+                Ask::with(login).of(&http, &url(&peer, &path)).await.unwrap()
+            };
+            for round in 0..2 {
+                let answers = futures_util::future::join_all((0..12).map(|_| ask())).await;
+                let bodies: Vec<_> = answers.iter().map(|answer| answer.body.clone()).collect();
+                assert!(answers.iter().all(|answer| answer.status == 200), "{round}: {bodies:?}");
+            }
+        }
     })
     .await;
 }

@@ -56,6 +56,10 @@ fn bytes(text: &str) -> Secret<Bytes> {
 }
 
 impl Ask {
+    pub(super) fn with(login: Option<Credentials>) -> Self {
+        Self { login, ..Self::default() }
+    }
+
     pub(super) async fn of(self, http: &Http, url: &str) -> Result<Answer, Fault> {
         let target = Target::parse(url).unwrap();
         let request = HttpRequest::new(self.method, target, self.headers, self.content, self.login).unwrap();

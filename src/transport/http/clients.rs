@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::engine::target::{Scheme, Target};
 use crate::transport::failure::{FailureKind, Trouble};
+use crate::transport::http::progress::Noticed;
 use crate::transport::proxy::{Kind, Proxy};
 use crate::transport::tls::{self, Verification};
 
@@ -170,6 +171,7 @@ fn make(key: &Key, config: Option<&ClientConfig>) -> Result<Client, Trouble> {
         .user_agent(concat!("backshell/", env!("CARGO_PKG_VERSION")))
         .http1_title_case_headers()
         .tcp_nodelay(true)
+        .connector_layer(Noticed)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST);
     if let Some(proxy) = &key.proxy {

@@ -11,6 +11,7 @@ use crate::engine::target::Credentials;
 use crate::engine::target::exchange::Part;
 use crate::engine::target::request::{Header, Provenance};
 use crate::transport::proxy::System;
+use crate::transport::tls::tests::Authority;
 use crate::value::Secret;
 
 /// A server that answers each request of a connection with the next text; an empty one closes instead.
@@ -285,5 +286,202 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
     let fault = send(Plan { timeout, ..plan(get(&format!("http://127.0.0.1:{port}/"))) }).await.unwrap_err();
     assert_eq!(fault.failure.kind, FailureKind::Deadline);
     assert!(fault.failure.to_string().starts_with("http: no answer within 50 ms"), "{}", fault.failure);
+    assert!(fault.written);
     drop(listener);
+}
+
+#[tokio::test]
+async fn what_never_got_a_connection_in_time_was_not_written() {
+    // Takes connections and says nothing: neither TLS nor a proxy answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    let timeout = Duration::from_millis(200);
+    // Needs no roots of the system, which take their time.
+    let tls = tls::Settings { verification: tls::Verification::None, ..tls::Settings::default() };
+    let silent = proxy::Choice::Url(Secret::new(format!("socks5://{place}")));
+    for (url, proxy, words) in [
+        (
+            format!("https://{place}/"),
+            proxy::Choice::Direct,
+            format!("tcp: no answer within 200 ms, while connecting to {place}, TLS included"),
+        ),
+        (
+            "http://127.0.0.1:1/".to_owned(),
+            silent.clone(),
+            format!(
+                "proxy: no answer within 200 ms, while connecting to 127.0.0.1:1 through the proxy socks5://{place}"
+            ),
+        ),
+        (
+            "https://127.0.0.1:1/".to_owned(),
+            silent,
+            format!(
+                "proxy: no answer within 200 ms, while connecting to 127.0.0.1:1 through the proxy socks5://{place}"
+            ),
+        ),
+    ] {
+        let request = made(http::Method::POST, &url, Vec::new(), Content::None, None);
+        let fault = send(Plan { timeout, proxy, tls: tls.clone(), ..plan(request) }).await.unwrap_err();
+        assert_eq!((fault.failure.kind, fault.written), (FailureKind::Deadline, false), "{url}");
+        assert_eq!(fault.failure.to_string(), words);
+    }
+    // What a server has had before it redirected there counts.
+    let answer = plain("303 See Other", &format!("Location: https://{place}/\r\n"), "");
+    let server = server(vec![answer]).await;
+    let url = format!("http://127.0.0.1:{}/jobs", server.port);
+    let request = made(http::Method::POST, &url, Vec::new(), Content::None, None);
+    let fault = send(Plan { timeout: Duration::from_millis(500), tls, ..plan(request) }).await.unwrap_err();
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::Deadline, true), "{}", fault.failure);
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_over_an_idle_connection_counts_as_written() {
+    // Speaks TLS on the first connection only; the second one is never made.
+    let authority = Authority::new("own");
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let config = authority.identity(&["localhost"]).config();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let (seen_in, mut seen) = mpsc::unbounded_channel();
+    tokio::task::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut first = tokio_rustls::TlsAcceptor::from(config).accept(socket).await.unwrap();
+        seen_in.send(peer::read(&mut first).await.unwrap()).unwrap();
+        let (_second, _) = listener.accept().await.unwrap();
+        // The second request waits for its own connection by now, and gets this one.
+        first.write_all(&plain("200 OK", "", "first")).await.unwrap();
+        seen_in.send(peer::read(&mut first).await.unwrap()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    let http = Http::default();
+    let tls = tls::Settings { ca: Some(ca), ..tls::Settings::default() };
+    let request = |timeout| Plan {
+        timeout: Duration::from_millis(timeout),
+        tls: tls.clone(),
+        ..plan(made(http::Method::POST, &url, Vec::new(), Content::None, None))
+    };
+    let first = tokio::task::spawn({
+        let (http, plan) = (http.clone(), request(10_000));
+        async move { send_with(&http, plan).await }
+    });
+    assert!(seen.recv().await.is_some());
+    let second = send_with(&http, request(500)).await;
+    assert_eq!(&first.await.unwrap().unwrap().body[..], b"first");
+    let fault = second.unwrap_err();
+    assert!(seen.recv().await.is_some(), "it came over the first connection");
+    assert_eq!((fault.failure.kind, fault.written), (FailureKind::Deadline, true), "{}", fault.failure);
+    assert!(fault.failure.to_string().starts_with("http: "), "{}", fault.failure);
+}
+
+/// The value of a parameter in the `Authorization: Digest` of a request.
+fn given<'a>(head: &'a str, name: &str) -> &'a str {
+    let line = head.lines().find_map(|line| line.strip_prefix("Authorization: Digest ")).unwrap();
+    let found = line.split(", ").find_map(|one| one.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap().trim_matches('"')
+}
+
+/// A server with any number of connections, which answers each request by its head.
+async fn answering(answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (seen_in, seen) = mpsc::unbounded_channel();
+    let (accepted_in, accepted) = mpsc::unbounded_channel();
+    tokio::task::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            accepted_in.send(()).unwrap();
+            let (seen_in, answer) = (seen_in.clone(), answer.clone());
+            tokio::task::spawn(async move {
+                while let Some(request) = peer::read(&mut socket).await {
+                    let text = answer(&request);
+                    let _ = seen_in.send(request);
+                    // All are under way before the first is answered.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    socket.write_all(&text).await.unwrap();
+                }
+            });
+        }
+    });
+    Server { port, seen, accepted }
+}
+
+fn challenge(realm: &str, nonce: &str, more: &str) -> Vec<u8> {
+    let asks = format!(
+        "WWW-Authenticate: Digest realm=\"{realm}\", qop=\"auth\", nonce=\"{nonce}\", algorithm=SHA-256{more}\r\n"
+    );
+    plain("401 Unauthorized", &asks, "")
+}
+
+#[tokio::test]
+async fn requests_that_share_a_nonce_never_share_a_count() {
+    // As servers have it that make nonces from the time: all who ask in the same second get the same one.
+    let mut server = answering(|head| match head.contains("Digest ") {
+        true => plain("200 OK", "", ""),
+        false => challenge("one", "same", ""),
+    })
+    .await;
+    let http = Http::default();
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let ask = || async {
+        let request = made(http::Method::GET, &url, Vec::new(), Content::None, login());
+        assert_eq!(send_with(&http, plan(request)).await.unwrap().status, 200);
+    };
+    futures_util::future::join_all((0..12).map(|_| ask())).await;
+    futures_util::future::join_all((0..4).map(|_| ask())).await;
+    let mut counts = Vec::new();
+    while let Ok(head) = server.seen.try_recv() {
+        if head.contains("Digest ") {
+            counts.push(u32::from_str_radix(given(&head, "nc"), 16).unwrap());
+        }
+    }
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=16).collect::<Vec<u32>>());
+}
+
+#[tokio::test]
+async fn each_request_answers_the_challenge_that_it_was_given() {
+    // Two realms on one origin, asked at the same time.
+    let mut server = answering(|head| {
+        let realm = if head.starts_with("GET /a ") { "a" } else { "b" };
+        match head.contains(&format!("Digest username=\"Mufasa\", realm=\"{realm}\"")) {
+            true => plain("200 OK", "", ""),
+            false => challenge(realm, &format!("of-{realm}"), ""),
+        }
+    })
+    .await;
+    let http = Http::default();
+    let port = server.port;
+    let ask = |path: &'static str| {
+        let http = http.clone();
+        async move {
+            let url = format!("http://127.0.0.1:{port}{path}");
+            let request = made(http::Method::GET, &url, Vec::new(), Content::None, login());
+            assert_eq!(send_with(&http, plan(request)).await.unwrap().status, 200, "{path}");
+        }
+    };
+    let paths = ["/a", "/b"].into_iter().cycle().take(12);
+    futures_util::future::join_all(paths.map(ask)).await;
+    let mut used = std::collections::HashSet::new();
+    while let Ok(head) = server.seen.try_recv() {
+        if head.contains("Digest ") {
+            assert!(used.insert((given(&head, "nonce").to_owned(), given(&head, "nc").to_owned())), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stale_nonce_is_replaced_a_few_times_and_a_refusal_only_once() {
+    for (more, tries) in [(", stale=true", 5), ("", 2)] {
+        let mut server = answering(move |_| challenge("one", &rand::random::<u32>().to_string(), more)).await;
+        let url = format!("http://127.0.0.1:{}/", server.port);
+        let request = made(http::Method::GET, &url, Vec::new(), Content::None, login());
+        assert_eq!(send(plan(request)).await.unwrap().status, 401);
+        let mut seen = 0;
+        while server.seen.try_recv().is_ok() {
+            seen += 1;
+        }
+        assert_eq!(seen, tries, "{more}");
+    }
 }

@@ -2,13 +2,15 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use crate::engine::target::Scheme;
 use crate::engine::target::exchange::HttpRequest;
 use crate::transport::dial::words;
-use crate::transport::failure::{FailureKind, Stage, Trouble, proxy_unreachable};
+use crate::transport::failure::{Failure, FailureKind, Stage, StageLog, Trouble, proxy_unreachable};
 use crate::transport::handshake::printable;
 use crate::transport::http::Answer;
+use crate::transport::http::progress::Progress;
 use crate::transport::proxy::Proxy;
 use crate::transport::tls::{self, Asked};
 
@@ -97,6 +99,27 @@ pub(super) fn stage(kind: FailureKind) -> Option<Stage> {
         | FailureKind::FirstMessage
         | FailureKind::Content => None,
     }
+}
+
+/// The time for a request is over.
+pub(super) fn out_of_time(mut log: StageLog, limit: Duration, progress: &Progress) -> Failure {
+    let Some(destination) = progress.connecting_to() else { return log.out_of_time(limit) };
+    let place = &destination.place;
+    if let Some(proxy) = &destination.proxy {
+        log.belongs_to(Stage::Proxy);
+        log.did(format!("connecting to {place} through the proxy {proxy}"));
+        return log.out_of_time(limit);
+    }
+    log.belongs_to(Stage::Tcp);
+    if destination.scheme != Some(Scheme::Wss) {
+        log.did(format!("connecting to {place}"));
+        return log.out_of_time(limit);
+    }
+    log.did(format!("connecting to {place}, TLS included"));
+    let mut failure = log.out_of_time(limit);
+    failure.advice = "nothing answers at this address, or nothing that speaks TLS: check address, port, firewall and whether the device is on"
+        .to_owned();
+    failure
 }
 
 /// Why a request has no answer.

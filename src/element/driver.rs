@@ -14,6 +14,7 @@
 mod dial;
 mod effects;
 mod files;
+mod hindrance;
 mod links;
 mod requests;
 mod saved;

@@ -90,6 +90,8 @@ pub struct TokenStatus {
     pub renew_at: Option<Wall>,
     /// When it is over.
     pub ends_at: Option<Wall>,
+    /// What is odd about it, in a line: an `exp` in the past, for one.
+    pub note: Option<Arc<str>>,
 }
 
 /// The life of one link.

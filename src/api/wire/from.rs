@@ -235,6 +235,7 @@ impl From<&TokenStatus> for Token {
             state: Text::Borrowed(token.state),
             renew_at: token.renew_at.map(Wall::rfc3339),
             ends_at: token.ends_at.map(Wall::rfc3339),
+            note: token.note.as_deref().map(str::to_owned),
         }
     }
 }
@@ -393,7 +394,7 @@ mod tests {
             requests: 2,
             refusals: 1,
         };
-        let token = TokenStatus { state: "ready", renew_at: None, ends_at: Some(Wall(0)) };
+        let token = TokenStatus { state: "ready", renew_at: None, ends_at: Some(Wall(0)), note: None };
         let (index, name, kind, link) = (1, "Rest".into(), "http", None);
         let status = ConnectionStatus { index, name, kind, link, http: Some(http), token: Some(token) };
         let json = |detail| serde_json::to_value(Connection::new(&status, detail)).unwrap();

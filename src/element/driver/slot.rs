@@ -40,7 +40,7 @@ pub(super) struct Web {
     // Bound: one for each exchange of the definition.
     pub(super) failing: Vec<(SessionIx, usize)>,
     /// Why sessions could not ask at all, or got no token, until they have worked.
-    // Bound: two for each session of the definition.
+    // Bound: three for each session of the definition.
     pub(super) hindered: Vec<(SessionIx, Hindrance, Arc<FailureStatus>)>,
 }
 
@@ -51,6 +51,8 @@ pub(super) enum Hindrance {
     Request,
     /// Its answer has no token.
     Token,
+    /// Its token is used, but something about it is not as the definition says.
+    OddToken,
 }
 
 /// What a WebSocket connection has.

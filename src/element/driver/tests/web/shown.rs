@@ -135,6 +135,33 @@ async fn an_answer_without_a_token_is_shown_until_one_comes() {
     .await;
 }
 
+#[tokio::test]
+async fn what_is_odd_about_a_token_is_shown_until_one_comes_that_is_not() {
+    bounded(async {
+        let mut web = Web::start().await;
+        let rig = rig(&web);
+        let mut tap = rig.handle.tap().await.expect("it runs");
+        web.expect("POST /token").await.ok(r#"{"access_token":"odd"}"#);
+        let wanted = "the token of session 1 is used, but its lifetime is not where `lifetimePath` says";
+        assert_eq!(tapped_failure(&mut tap, 1).await, wanted);
+        let asked = web.expect("POST /sessions").await;
+        let note = async |rig: &Rig, index: usize| {
+            let status = rig.handle.fresh_status().await;
+            status.connections[index].token.clone().expect("it needs one").note
+        };
+        // At the connection that asks, and at the socket that shares the token.
+        for index in [0, 1] {
+            assert_eq!(note(&rig, index).await.as_deref(), Some(wanted));
+        }
+        assert_eq!(failure_of(&rig, 1).await, None, "it is used");
+        asked.answer("401 Unauthorized", "", "");
+        web.give_token(TOKEN).await;
+        let _waiting = web.expect("POST /sessions").await;
+        assert_eq!(note(&rig, 1).await, None);
+    })
+    .await;
+}
+
 /// Everything that is logged while the guard lives, by this thread, on which a whole test runs.
 fn logged() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();

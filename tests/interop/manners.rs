@@ -50,6 +50,7 @@ async fn a_basic_realm_lets_in_who_is_known_and_the_password_is_shown_nowhere() 
                      check the login, or the parameter with the credentials or the token"
                 );
             }
+            assert_eq!(shown.tapped("> Authorization: ***"), !user.is_empty(), "{:?}", shown.tap);
             let all = shown.tap.join("\n");
             assert!(!all.contains(LOGIN.1) && !all.contains("dTpw"), "{all}");
         }

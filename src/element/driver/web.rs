@@ -150,6 +150,10 @@ impl Driver {
         let mask = self.mask();
         let mut shown: Vec<Shown> =
             request.shown_lines().iter().map(|(line, _)| Shown::Line(self.masked_text(line))).collect();
+        if request.login().is_some() && !request.has_header("authorization") {
+            // Basic, or Digest once the peer has asked for it.
+            shown.push(Shown::Line("Authorization: ***".to_owned()));
+        }
         match request.content() {
             Content::None => {}
             Content::Bytes(bytes) => shown.push(body(&mask, bytes.expose())),

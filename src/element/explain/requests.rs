@@ -14,13 +14,15 @@ use crate::engine::target::request::Provenance;
 use crate::language::model::Protocol;
 use crate::language::model::connection::{Body, Connection, Exchange, Session, Source};
 use crate::language::model::id::{ConnectionIx, ParamIx, SessionIx};
-use crate::language::model::logic::GroupRun;
+use crate::language::model::logic::{Group, GroupRun};
 use crate::value::Context;
 
 /// How much of a body is shown, in bytes.
 const SHOWN: usize = 4096;
 
 /// What every exchange that a group asks for over a connection would send now, in the order of the sessions; secrets are masked.
+///
+/// `connectionPID` chooses as it stands now; what `RedundantPolling` may turn to stands at both connections.
 pub fn requests(
     ctx: &mut Context,
     params: &Params,
@@ -32,7 +34,7 @@ pub fn requests(
     let described = protocol.connection(connection);
     let mask = mask(params);
     let mut explained = Vec::new();
-    for (session, position) in asked(&protocol, connection) {
+    for Asked { session, position, instead_of } in asked(params, connection) {
         let session = protocol.session(session);
         let Some(exchange) = session.exchanges.get(position) else { continue };
         let max_bytes = described.limits.max_message_bytes;
@@ -45,31 +47,73 @@ pub fn requests(
             Err(fault) => Err(shown(&mask, fault.to_string().as_bytes())),
         };
         let name = if session.name.is_empty() { String::new() } else { format!(" \"{}\"", session.name) };
-        let title = format!("session {}{name}, request {}", session.id, position + 1);
+        let instead = instead_of
+            .map(|first| format!(", while connection {} gets no answer", first.index()))
+            .unwrap_or_default();
+        let title = format!("session {}{name}, request {}{instead}", session.id, position + 1);
         explained.push(ExplainedRequest { title, lines });
     }
     explained
 }
 
+/// One exchange that a group asks for over a connection.
+struct Asked {
+    session: SessionIx,
+    position: usize,
+    /// `RedundantPolling`: the connection that goes first.
+    instead_of: Option<ConnectionIx>,
+}
+
 /// The exchanges that groups ask for over a connection, ours among them; each once.
-fn asked(protocol: &Protocol, connection: ConnectionIx) -> Vec<(SessionIx, usize)> {
-    let mut asked: Vec<(SessionIx, usize)> = Vec::new();
-    for group in protocol.groups.iter().filter(|group| group.connection == connection) {
+fn asked(params: &Params, connection: ConnectionIx) -> Vec<Asked> {
+    let protocol = params.protocol();
+    let mut asked = Vec::new();
+    for group in &protocol.groups {
+        let first = connection_of(params, group);
+        let instead_of = if first == connection {
+            None
+        } else if second_of(protocol, first) == Some(connection) {
+            Some(first)
+        } else {
+            continue;
+        };
         for item in &group.content {
-            match item.run {
+            let (session, positions) = match item.run {
                 GroupRun::Session { session, exchange: Some(only) } => {
-                    asked.push((session, usize::from(only)))
+                    (session, usize::from(only)..usize::from(only) + 1)
                 }
                 GroupRun::Session { session, exchange: None } => {
-                    asked.extend((0..protocol.session(session).exchanges.len()).map(|at| (session, at)));
+                    (session, 0..protocol.session(session).exchanges.len())
                 }
-                GroupRun::Param(_) | GroupRun::Action(_) | GroupRun::Trigger(_) | GroupRun::Pair(_) => {}
-            }
+                GroupRun::Param(_) | GroupRun::Action(_) | GroupRun::Trigger(_) | GroupRun::Pair(_) => {
+                    continue;
+                }
+            };
+            asked.extend(positions.map(|position| Asked { session, position, instead_of }));
         }
     }
-    asked.sort_by_key(|(session, at)| (session.index(), *at));
-    asked.dedup();
+    let key =
+        |asked: &Asked| (asked.session.index(), asked.position, asked.instead_of.map(ConnectionIx::index));
+    asked.sort_by_key(key);
+    asked.dedup_by_key(|asked| key(asked));
     asked
+}
+
+/// The connection that a group runs on now: that of `connectionPID`, if it holds the number of one.
+fn connection_of(params: &Params, group: &Group) -> ConnectionIx {
+    let number = group.connection_param.and_then(|param| params.get(param).as_number());
+    let named = number.and_then(|number| {
+        let mut all = params.protocol().connections.iter().map(|connection| connection.index);
+        all.find(|ix| u32::try_from(ix.index()).is_ok_and(|index| f64::from(index) == number))
+    });
+    named.unwrap_or(group.connection)
+}
+
+/// The connection that `RedundantPolling` turns to.
+fn second_of(protocol: &Protocol, first: ConnectionIx) -> Option<ConnectionIx> {
+    let described = protocol.connection(first);
+    let mut others = protocol.connections.iter().filter(|_| described.redundant_polling);
+    others.find(|other| other.index != first && other.kind == described.kind).map(|other| other.index)
 }
 
 /// Every secret that stands in a parameter now.

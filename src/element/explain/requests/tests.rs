@@ -32,7 +32,12 @@ const DEFINITION: &str = r#"<Protocol xmlns:bs="urn:backshell:1"><Name>E</Name><
 
 /// The lines, each with where it comes from behind an arrow.
 fn explained(sets: &[(i32, &str)], address: Address<'_>) -> Vec<String> {
-    let (protocol, report) = load::whole(&source::Source::new("e.xml", DEFINITION.to_owned()));
+    explained_of(DEFINITION, 0, sets, address)
+}
+
+/// The same of any definition and connection.
+fn explained_of(text: &str, connection: usize, sets: &[(i32, &str)], address: Address<'_>) -> Vec<String> {
+    let (protocol, report) = load::whole(&source::Source::new("e.xml", text.to_owned()));
     let protocol = protocol.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()));
     let mut ctx = Clock::start().context(0);
     let mut engine = Engine::new(protocol.clone(), logic::Options::default());
@@ -41,7 +46,7 @@ fn explained(sets: &[(i32, &str)], address: Address<'_>) -> Vec<String> {
         let param = protocol.param_by_id(ParamId(*id)).expect("the definition has it");
         engine.set(&mut ctx, param, None, Value::text(*value), Origin::User).expect("it fits");
     }
-    let connection = ConnectionIx::new(0).expect("small");
+    let connection = ConnectionIx::new(connection).expect("small");
     let all = requests(&mut ctx, engine.params(), &Options::default(), connection, address);
     let mut lines = Vec::new();
     for request in all {
@@ -82,4 +87,38 @@ fn what_cannot_be_sent_says_why_and_a_dynamic_address_is_named() {
     assert_eq!(lines[..2], ["session 1 \"Ask\", request 1", "there is no address"]);
     let lines = explained(&[(4, "http://other:81")], Address::default());
     assert_eq!(lines[1], "connect to other:81 (http) <- parameter 4 \"Host\"");
+}
+
+#[test]
+fn a_session_stands_at_the_connection_that_carries_it_now_and_at_the_second_one() {
+    let definition = r#"<Protocol><Name>E</Name>
+      <Connections>
+        <Connection id="0"><Http><CommunicationOptions><RedundantPolling>true</RedundantPolling></CommunicationOptions></Http></Connection>
+        <Connection id="1"><Http/></Connection>
+        <Connection id="2"><Http/></Connection>
+      </Connections>
+      <Params><Param id="1"><Name>Which</Name><Type>read</Type><Interprete><RawType>numeric text</RawType><LengthType>next param</LengthType><Type>double</Type></Interprete></Param></Params>
+      <HTTP>
+        <Session id="1"><Connection id="1"><Request url="/a"/></Connection></Session>
+        <Session id="2"><Connection id="1"><Request url="/b"/></Connection></Session>
+      </HTTP>
+      <Groups>
+        <Group id="1"><Content><Session>1</Session></Content></Group>
+        <Group id="2" connection="1" connectionPID="1"><Content><Session>2</Session></Content></Group>
+      </Groups>
+    </Protocol>"#;
+    let address = Address { host: Some("10.4.2.8"), port: Some(80) };
+    let titles = |connection: usize, which: &str| -> Vec<String> {
+        let sets: &[(i32, &str)] = if which.is_empty() { &[] } else { &[(1, which)] };
+        let lines = explained_of(definition, connection, sets, address);
+        lines.into_iter().filter(|line| line.starts_with("session ")).collect()
+    };
+    let (first, second) = ("session 1, request 1", "session 2, request 1");
+    let instead = "session 1, request 1, while connection 0 gets no answer";
+    assert_eq!(titles(0, ""), [first]);
+    assert_eq!(titles(1, ""), [instead, second]);
+    assert_eq!(titles(1, "2"), [instead]);
+    assert_eq!(titles(2, "2"), [second]);
+    assert_eq!(titles(1, "7"), [instead, second], "there is no such connection");
+    assert_eq!(titles(0, "0"), [first, second]);
 }

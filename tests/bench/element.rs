@@ -90,13 +90,33 @@ pub(crate) fn protocol(text: &str) -> Arc<Protocol> {
 
 /// An element with one link; `reconnect` is the settings' table of that name.
 pub(crate) fn spec(name: &str, protocol: &Arc<Protocol>, address: SocketAddr, reconnect: &str) -> Arc<Spec> {
-    let text = format!(
-        "[[element]]\nname = \"{name}\"\nprotocol = \"protocol.xml\"\n[element.connection.0]\n\
-         host = \"ws://{}\"\nport = {}\ntimeout_ms = 10000\nbus_address = \"bypassProxy\"\n\
-         [element.connection.0.reconnect]\n{reconnect}\n",
+    with_settings(
+        name,
+        protocol,
+        &connection("ws", address, &format!("[element.connection.0.reconnect]\n{reconnect}")),
+    )
+}
+
+/// An element with one HTTP connection, and the path that it asks for in parameter `Path`.
+pub(crate) fn http_spec(name: &str, protocol: &Arc<Protocol>, address: SocketAddr, path: &str) -> Arc<Spec> {
+    with_settings(
+        name,
+        protocol,
+        &connection("http", address, &format!("[element.params]\nPath = \"{path}\"")),
+    )
+}
+
+fn connection(scheme: &str, address: SocketAddr, more: &str) -> String {
+    format!(
+        "[element.connection.0]\nhost = \"{scheme}://{}\"\nport = {}\ntimeout_ms = 10000\n\
+         bus_address = \"bypassProxy\"\n{more}\n",
         address.ip(),
         address.port(),
-    );
+    )
+}
+
+fn with_settings(name: &str, protocol: &Arc<Protocol>, more: &str) -> Arc<Spec> {
+    let text = format!("[[element]]\nname = \"{name}\"\nprotocol = \"protocol.xml\"\n{more}");
     let (settings, report) = settings::parse(&Source::new("backshell.toml", text), Path::new("."));
     let settings = settings.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()));
     Arc::new(assemble(&settings.elements[0], &settings, protocol, &System).expect("fits"))

@@ -31,16 +31,25 @@ pub(crate) fn is_child() -> bool {
     std::env::var_os(KIND).is_some()
 }
 
-/// A process for each kind.
 pub(crate) fn run() {
-    let count = std::env::var("BENCH_ELEMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000);
-    if let Some(kind) = std::env::var(KIND).ok().and_then(|kind| kind.parse::<usize>().ok()) {
-        measure(kind, count);
+    let count = count(5_000);
+    each_in_a_process("elements", KINDS.len(), |kind| measure(kind, count));
+}
+
+/// How many elements are wanted.
+pub(crate) fn count(fallback: usize) -> usize {
+    std::env::var("BENCH_ELEMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(fallback)
+}
+
+/// Measures each kind in a process that does nothing else.
+pub(crate) fn each_in_a_process(bench: &str, kinds: usize, measure: impl Fn(usize)) {
+    if let Some(kind) = std::env::var(KIND).ok().and_then(|kind| kind.parse().ok()) {
+        measure(kind);
         return;
     }
-    for kind in 0..KINDS.len() {
+    for kind in 0..kinds {
         let program = std::env::current_exe().expect("a program");
-        let status = std::process::Command::new(program).arg("elements").env(KIND, kind.to_string()).status();
+        let status = std::process::Command::new(program).arg(bench).env(KIND, kind.to_string()).status();
         assert!(status.is_ok_and(|status| status.success()));
     }
 }

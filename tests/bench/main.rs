@@ -9,13 +9,14 @@ mod codec;
 mod element;
 mod elements;
 mod engine;
+mod http;
 mod moves;
 mod peer;
 mod receive;
 mod storm;
 mod wire;
 
-const BENCHES: [(&str, fn()); 11] = [
+const BENCHES: [(&str, fn()); 13] = [
     ("check", check::run),
     ("codec", codec::run),
     ("engine", engine::run),
@@ -27,6 +28,8 @@ const BENCHES: [(&str, fn()); 11] = [
     ("moves", moves::run),
     ("storm", storm::run),
     ("hammer", storm::hammer),
+    ("http", http::rate),
+    ("polls", http::polls),
 ];
 
 fn main() {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::wire;
+use crate::{http, wire};
 
 /// What the peer says to a health command.
 const HEALTH: &[u8] =
@@ -204,8 +204,11 @@ pub(crate) async fn open_bare(address: SocketAddr, path: &str) -> (TcpStream, Ve
     }
 }
 
-/// Tells a child process that it is a peer, and with which extensions.
+/// Tells a child process that it is a peer, and with which extensions; or that it is the HTTP server.
 const PEER: &str = "BACKSHELL_BENCH_PEER";
+
+/// No extension is called so.
+const HTTP: &str = "the HTTP server";
 
 /// A peer in a process of its own, so that its memory is counted apart.
 pub(crate) struct Process {
@@ -217,8 +220,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(extensions: Option<&str>) -> Self {
+        Self::with(extensions.unwrap_or_default())
+    }
+
+    /// The HTTP server.
+    pub(crate) fn http() -> Self {
+        Self::with(HTTP)
+    }
+
+    fn with(what: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("a program"))
-            .env(PEER, extensions.unwrap_or_default())
+            .env(PEER, what)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -243,6 +255,16 @@ impl Process {
             .collect()
     }
 
+    /// Of the HTTP server: the number in each path that was asked for, and when, in microseconds of wall time.
+    pub(crate) fn arrivals(&mut self) -> Vec<(usize, u128)> {
+        let line = self.ask("arrivals");
+        let parsed = line.split_whitespace().map(|word| {
+            let (number, at) = word.split_once(':').expect("two numbers");
+            (number.parse().expect("a number"), at.parse().expect("a number"))
+        });
+        parsed.collect()
+    }
+
     fn ask(&mut self, order: &str) -> String {
         writeln!(self.orders, "{order}").expect("the peer lives");
         let mut line = String::new();
@@ -262,8 +284,12 @@ impl Drop for Process {
 /// If this process is a peer: serves until its orders end, and returns true.
 pub(crate) fn is_peer() -> bool {
     let Ok(extensions) = std::env::var(PEER) else { return false };
-    let extensions = Some(extensions).filter(|text| !text.is_empty());
     rlimit::increase_nofile_limit(u64::MAX).expect("descriptors");
+    if extensions == HTTP {
+        http::serve();
+        return true;
+    }
+    let extensions = Some(extensions).filter(|text| !text.is_empty());
     let peer = Peer::start(Behaviour { manner: Manner::Stay, extensions });
     println!("{}", peer.address);
     let mut dropped = Instant::now();

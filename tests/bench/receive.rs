@@ -131,21 +131,6 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Prints one line.
-fn report(what: &str, ours: &[f64], rival_name: &str, rival: &[f64], target: f64) {
-    let mut ratios: Vec<f64> = ours.iter().zip(rival).map(|(ours, rival)| ours / rival).collect();
-    ratios.sort_by(f64::total_cmp);
-    println!(
-        "{what}: element {:.0} msg/s, {rival_name} {:.0} msg/s, ratio {:.3} ({:.3} to {:.3}), target {target}: {}",
-        wire::median(ours.to_vec()),
-        wire::median(rival.to_vec()),
-        ratios[ratios.len() / 2],
-        ratios[0],
-        ratios[ratios.len() - 1],
-        if ratios[ratios.len() / 2] >= target { "met" } else { "NOT met" },
-    );
-}
-
 /// Everything on one thread but the peer.
 pub(crate) fn plain() {
     let runtime = runtime();
@@ -166,7 +151,7 @@ pub(crate) fn plain() {
             ));
             ours.push(wire::per_second(stream.count(), runtime.block_on(through_element(stream.clone()))));
         }
-        report(&format!("{length} B"), &ours, "bare tokio-tungstenite", &rival, 0.1);
+        wire::compare(&format!("{length} B"), "msg/s", &ours, "bare tokio-tungstenite", &rival, 0.1);
     }
 }
 
@@ -187,5 +172,5 @@ pub(crate) fn deflated() {
         rival.push(wire::per_second(count, wire::inflate_all(&payloads, stream.copies)));
         ours.push(wire::per_second(stream.count(), runtime.block_on(through_element(stream.clone()))));
     }
-    report("1024 B deflated", &ours, "bare flate2", &rival, 0.4);
+    wire::compare("1024 B deflated", "msg/s", &ours, "bare flate2", &rival, 0.4);
 }

@@ -106,6 +106,21 @@ pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
+/// Prints the medians of an element and its rival, and their ratio beside what it should be.
+pub(crate) fn compare(what: &str, unit: &str, ours: &[f64], rival_name: &str, rival: &[f64], target: f64) {
+    let mut ratios: Vec<f64> = ours.iter().zip(rival).map(|(ours, rival)| ours / rival).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "{what}: element {:.0} {unit}, {rival_name} {:.0} {unit}, ratio {:.3} ({:.3} to {:.3}), target {target}: {}",
+        median(ours.to_vec()),
+        median(rival.to_vec()),
+        ratios[ratios.len() / 2],
+        ratios[0],
+        ratios[ratios.len() - 1],
+        if ratios[ratios.len() / 2] >= target { "met" } else { "NOT met" },
+    );
+}
+
 /// Receiving, one link, client on one thread.
 pub(crate) fn receive() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

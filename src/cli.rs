@@ -9,12 +9,14 @@ mod explain_code;
 mod files;
 mod get;
 mod logging;
+mod mock;
 mod remote;
 pub mod render;
 mod run;
 mod set;
 mod systemd;
 mod tap;
+mod test;
 mod watch;
 
 use std::ffi::OsString;
@@ -41,6 +43,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Print the exact handshake that a connection would send, and where each part comes from
     Explain(explain::Arguments),
+    /// Run scenarios: definitions against simulated peers, in virtual time
+    Test(test::Arguments),
+    /// Start the simulated peers of a scenario, for trying a definition without its device
+    Mock(mock::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
     /// List the elements of a running daemon
@@ -91,6 +97,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Mock(arguments) => mock::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Elements(arguments) => elements::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),

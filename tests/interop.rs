@@ -8,6 +8,7 @@ mod element;
 mod endings;
 mod failures;
 mod manners;
+mod mock;
 mod nginx;
 mod peer;
 mod proxies;

@@ -10,6 +10,7 @@ mod interop;
 mod model;
 mod promises;
 mod running;
+mod scenarios;
 mod settings;
 mod shipped;
 mod tidy;

@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         out.flush()?;
         return Ok(status);
     }
-    let found = files::find(&arguments.paths);
+    let found = files::find(&arguments.paths, ".xml");
     if found.files.is_empty() && found.unreadable.is_empty() {
         let places: Vec<String> = arguments
             .paths

@@ -18,7 +18,7 @@ const MAX_FOLDER_DEPTH: usize = 32;
 pub(super) struct Found {
     /// Files to read, in the order of the command line, those of a folder sorted by name.
     pub(super) files: Vec<PathBuf>,
-    /// How many files of folders were left out, since their names do not end in `.xml`.
+    /// How many files of folders were left out, since their names end in something else.
     pub(super) skipped: usize,
     /// Folders that could not be listed and files that are none, and why.
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
@@ -27,12 +27,12 @@ pub(super) struct Found {
 /// What stands for standard input on a command line.
 const STANDARD_INPUT: &str = "-";
 
-/// Takes files as they are and walks folders for `*.xml`; hidden files and folders are left out.
-pub(super) fn find(paths: &[PathBuf]) -> Found {
+/// Takes files as they are and walks folders for names that end in `suffix`; hidden files and folders are left out.
+pub(super) fn find(paths: &[PathBuf], suffix: &str) -> Found {
     let mut found = Found::default();
     for path in paths {
         if path.is_dir() {
-            walk(path, MAX_FOLDER_DEPTH, &mut BTreeSet::new(), &mut found);
+            walk(path, suffix, MAX_FOLDER_DEPTH, &mut BTreeSet::new(), &mut found);
         } else {
             found.files.push(path.clone());
         }
@@ -41,7 +41,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Found {
 }
 
 /// `known` holds the real paths of the folders walked so far: a link to one of them adds nothing, and loops end.
-fn walk(folder: &Path, depth: usize, known: &mut BTreeSet<PathBuf>, found: &mut Found) {
+fn walk(folder: &Path, suffix: &str, depth: usize, known: &mut BTreeSet<PathBuf>, found: &mut Found) {
     let listed = fs::canonicalize(folder).and_then(|real| Ok((real, fs::read_dir(folder)?)));
     let (real, entries) = match listed {
         Ok(listed) => listed,
@@ -61,13 +61,14 @@ fn walk(folder: &Path, depth: usize, known: &mut BTreeSet<PathBuf>, found: &mut 
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if hidden {
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        if name.starts_with('.') {
             continue;
         }
         if path.is_dir() {
-            walk(&path, depth - 1, known, found);
-        } else if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
+            walk(&path, suffix, depth - 1, known, found);
+        } else if !name.ends_with(suffix) {
             found.skipped += 1;
         } else if fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
             // Reading a pipe that nobody writes to would wait for ever.
@@ -136,7 +137,7 @@ mod tests {
         for link in ["b/loop", "b/once-more"] {
             std::os::unix::fs::symlink(folder.path(), at(link)).unwrap();
         }
-        let found = find(&[folder.path().to_owned(), at("z.txt")]);
+        let found = find(&[folder.path().to_owned(), at("z.txt")], ".xml");
         let names: Vec<_> =
             found.files.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
         assert_eq!(names, ["a.xml", "b/1.xml", "b/c/2.XML", "z.txt"].map(Path::new));
@@ -150,7 +151,7 @@ mod tests {
         fs::write(deep.join("a.xml"), "").unwrap();
         #[cfg(unix)]
         let socket = std::os::unix::net::UnixListener::bind(folder.path().join("s.xml")).unwrap();
-        let found = find(&[folder.path().to_owned()]);
+        let found = find(&[folder.path().to_owned()], ".xml");
         let reasons: Vec<_> = found.unreadable.iter().map(|(_, error)| error.to_string()).collect();
         let expected = ["folders are nested more than 32 deep", "it is a pipe, a socket or a device"];
         assert_eq!(reasons, expected.get(..reasons.len()).unwrap_or_default());

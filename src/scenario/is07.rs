@@ -9,18 +9,15 @@
 mod client;
 mod sources;
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::{ACCEPT_PAUSE, Incoming};
 use crate::tasks::Tasks;
 use crate::transport::deflate::Preference;
 use crate::value::Wall;
@@ -33,8 +30,6 @@ pub const PATH: &str = "/x-nmos/events/ws";
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(12);
 /// Clients at a time; one more is dropped unheard.
 const MAX_CLIENTS: usize = 64;
-/// How long accepting pauses after a failure.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long clients have to take their close when the sender stops.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -149,24 +144,6 @@ impl Shared {
     fn timestamp(&self) -> String {
         let tai = self.options.wall.after(self.started.elapsed()).after(self.options.tai_offset);
         format!("{}:{}", tai.0 / 1_000_000_000, tai.0 % 1_000_000_000)
-    }
-}
-
-/// Where clients come from: a listener, or pipes in a test with virtual time.
-pub trait Incoming: Send + 'static {
-    /// A connection.
-    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-
-    /// The next connection, with a name for its client; cancel-safe.
-    fn next(&mut self) -> impl Future<Output = io::Result<(Self::Io, String)>> + Send;
-}
-
-impl Incoming for TcpListener {
-    type Io = TcpStream;
-
-    async fn next(&mut self) -> io::Result<(TcpStream, String)> {
-        let (stream, peer) = self.accept().await?;
-        Ok((stream, peer.to_string()))
     }
 }
 

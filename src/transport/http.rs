@@ -1,6 +1,7 @@
 //! Sends the requests of HTTP sessions: redirects, credentials, bounds and failures in words; decides nothing about when.
 
 mod clients;
+pub mod instead;
 mod login;
 mod origins;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::clients::Clients;
 pub(crate) use self::clients::trusting_nobody;
+use self::instead::Respond;
 use self::login::Logins;
 use self::origins::Origins;
 pub use self::origins::PER_ORIGIN;
@@ -26,9 +28,9 @@ use super::failure::{Failure, FailureKind, RetryAfter, Stage, StageLog, Trouble}
 use super::handshake::printable;
 use super::{proxy, tls};
 use crate::engine::session::requests::{After, Redirects};
+use crate::engine::target::Scheme;
 use crate::engine::target::exchange::{Content, HttpRequest};
 use crate::engine::target::request::RedirectError;
-use crate::engine::target::{Scheme, Target};
 
 /// How many bytes of a body a failure shows.
 const SNIPPET: usize = 512;
@@ -116,6 +118,8 @@ struct Shared {
     clients: Clients,
     logins: Logins,
     origins: Origins,
+    /// Who answers in the place of the network.
+    instead: Option<Arc<dyn Respond>>,
 }
 
 impl Default for Http {
@@ -127,10 +131,20 @@ impl Default for Http {
 impl Http {
     /// A sender with at most `per_origin` requests under way to the same scheme, host and port; at least one.
     pub fn new(per_origin: usize) -> Self {
+        Self::with(per_origin, None)
+    }
+
+    /// A sender that no network carries: everything is answered by one who stands in for all peers.
+    pub fn simulated(peers: Arc<dyn Respond>) -> Self {
+        Self::with(PER_ORIGIN, Some(peers))
+    }
+
+    fn with(per_origin: usize, instead: Option<Arc<dyn Respond>>) -> Self {
         let shared = Shared {
             clients: Clients::default(),
             logins: Logins::default(),
             origins: Origins::new(per_origin),
+            instead,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -152,12 +166,11 @@ impl Http {
     /// # Cancel safety
     ///
     /// Dropping the future gives the request up; the peer may have had it.
-    pub async fn send(&self, plan: Plan, environment: &Environment) -> Result<Answer, Fault> {
+    pub async fn send(&self, plan: &Plan, environment: &Environment) -> Result<Answer, Fault> {
         let deadline = Instant::now() + plan.timeout;
         let mut log = StageLog::default();
-        log.begin(Stage::Http, format!("waiting for {}", plan.request.target().authority()));
         let mut progress = Progress::default();
-        let answer = self.follow(&plan, environment, &mut log, &mut progress);
+        let answer = self.follow(plan, environment, &mut log, &mut progress);
         match timeout_at(deadline, answer).await {
             Ok(Ok(mut answer)) => {
                 answer.redirects = std::mem::take(&mut log.redirects);
@@ -183,9 +196,11 @@ impl Http {
         log: &mut StageLog,
         progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
-        let mut request = plan.request.clone();
+        // The one that a redirect led to.
+        let mut redirected: Option<HttpRequest> = None;
         loop {
-            let answer = self.hop(plan, &request, environment, log, progress).await?;
+            let request = redirected.as_ref().unwrap_or(&plan.request);
+            let answer = self.hop(plan, request, environment, log, progress).await?;
             let location = match answer.status {
                 301 | 302 | 303 | 307 | 308 => answer.header("location").map(str::to_owned),
                 _ => None,
@@ -217,9 +232,8 @@ impl Http {
                 Trouble::new(FailureKind::Redirect, printable(&error.to_string()), advice)
             })?;
             log.done(format!("{}: redirected to {}", printable(&answer.status_line), next.shown_url()));
-            log.begin(Stage::Http, format!("waiting for {}", next.target().authority()));
             log.redirects.push(next.shown_url());
-            request = next;
+            redirected = Some(next);
         }
     }
 
@@ -233,6 +247,8 @@ impl Http {
         progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
         let target = request.target();
+        let place = target.authority();
+        log.begin(Stage::Http, format!("waiting for {place}"));
         let settings = elsewhere(&plan.tls, plan.request.target().same_origin(target));
         let proxy = proxy::choose(&plan.proxy, &environment.system_proxy, target).map_err(|error| {
             Trouble::new(
@@ -242,11 +258,10 @@ impl Http {
             )
         })?;
         let client = self.shared.clients.client(&settings, proxy.as_ref(), target).await?;
-        let _place = self.shared.origins.place(target).await;
-        let origin = origin(target);
+        let origin = format!("{}://{place}", target.scheme().http_name());
+        let _place = self.shared.origins.place(&origin).await;
         let mut logins = self.shared.logins.of(&origin, request);
         loop {
-            log.begin(Stage::Http, format!("waiting for {}", target.authority()));
             let mut built = build(&client, request, &settings);
             if plan.connection_after == After::Close {
                 // HTTP/2 has one connection for all, and knows no such header.
@@ -256,11 +271,23 @@ impl Http {
                 built = built.header(http::header::AUTHORIZATION, value);
             }
             let destination = Destination {
-                place: target.authority(),
+                place: place.clone(),
                 scheme: Some(target.scheme()),
                 proxy: proxy.as_ref().map(ToString::to_string),
             };
-            let response = match progress.watch(destination, built.send()).await {
+            let sent = match &self.shared.instead {
+                None => progress.watch(destination, built.send()).await,
+                Some(peers) => match progress.watch(destination, instead::send(&**peers, built)).await {
+                    Ok(response) => Ok(response),
+                    Err((trouble, may_be_written)) => {
+                        if !may_be_written {
+                            progress.not_connected();
+                        }
+                        return Err(trouble);
+                    }
+                },
+            };
+            let response = match sent {
                 Ok(response) => response,
                 Err(error) => {
                     // Where there was no connection nothing can have been written, except to the address that redirected to it.
@@ -278,11 +305,6 @@ impl Http {
             return answer(response, target.scheme(), plan.max_bytes, log).await;
         }
     }
-}
-
-/// Scheme, host and port as one text.
-fn origin(target: &Target) -> String {
-    format!("{}://{}", target.scheme().http_name(), target.authority())
 }
 
 /// The request as reqwest takes it.

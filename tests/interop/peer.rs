@@ -92,12 +92,12 @@ impl Kind {
     }
 }
 
-fn scripts() -> PathBuf {
+pub(super) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
 /// The folder with a library, set up at the first call: by one thread of one process, whoever else asks waits.
-fn library(kind: Kind) -> Result<PathBuf, String> {
+pub(super) fn library(kind: Kind) -> Result<PathBuf, String> {
     static SET_UP: [OnceLock<Result<PathBuf, String>>; 6] = [const { OnceLock::new() }; 6];
     let cell = &SET_UP[match kind {
         Kind::Python => 0,

@@ -72,7 +72,7 @@ impl Ask {
             redirects: self.redirects,
             connection_after: After::Keep,
         };
-        http.send(plan, &Environment::of_process()).await
+        http.send(&plan, &Environment::of_process()).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sends what HTTP sessions ask for and brings the answers back to the engine; decides nothing.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -12,6 +13,7 @@ use crate::engine::codec::handshake;
 use crate::engine::link::status::Epoch;
 use crate::engine::logic::session::{Outcome, Written};
 use crate::engine::session::requests::{Ending, Order, Verdict};
+use crate::engine::target::exchange::HttpRequest;
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::transport::http::{Answer, Fault, Plan};
 
@@ -24,15 +26,13 @@ struct Sent {
     connection: ConnectionIx,
     /// Session and position of the exchange.
     exchange: (SessionIx, usize),
-    /// The request for people.
-    shown: String,
 }
 
 /// What became of a request.
 pub(super) struct Answered {
     sent: Sent,
-    /// `None` if its task ended without a word.
-    result: Option<Result<Answer, Fault>>,
+    /// The request and its outcome; none if its task ended without a word.
+    came: Option<(HttpRequest, Result<Answer, Fault>)>,
 }
 
 impl Driver {
@@ -50,12 +50,13 @@ impl Driver {
             certificate,
             proxy: of_session,
         } = order;
-        let Some(spec) = self.spec.connections.get(connection.index()).cloned() else { return };
-        let sent = Sent { id, connection, exchange: (session, exchange), shown: request.to_string() };
+        let whole = Arc::clone(&self.spec);
+        let Some(spec) = whole.connections.get(connection.index()) else { return };
+        let sent = Sent { id, connection, exchange: (session, exchange) };
         self.tap_request(connection, id, &request);
         if certificate && spec.tls.certificate.is_none() {
             tracing::warn!(
-                element = %self.spec.name, connection = connection.index(), request = %sent.shown,
+                element = %self.spec.name, connection = connection.index(), %request,
                 "loginMethod=\"certificate\" needs tls.certificate in the connection's settings, or bs:Tls"
             );
         }
@@ -71,8 +72,8 @@ impl Driver {
         let plan = Plan {
             request,
             timeout,
-            tls: tls_settings(&spec),
-            proxy: proxy(of_session, &spec),
+            tls: tls_settings(spec),
+            proxy: proxy(of_session, spec),
             max_bytes: spec.limits.max_message_bytes,
             redirects,
             connection_after,
@@ -80,23 +81,24 @@ impl Driver {
         let (http, environment) = (self.services.http.clone(), self.services.dials.clone());
         let (result_in, result) = oneshot::channel();
         self.tasks.spawn(TASK, |_| async move {
+            let result = http.send(&plan, &environment).await;
             // Nobody waits any more if the element has stopped.
-            let _ = result_in.send(http.send(plan, &environment).await);
+            let _ = result_in.send((plan.request, result));
         });
         self.waiting.push(Box::pin(async move {
-            Came::Answered(Box::new(Answered { sent, result: result.await.ok() }))
+            Came::Answered(Box::new(Answered { sent, came: result.await.ok() }))
         }));
     }
 
     /// Hands the outcome of a request to the engine.
     pub(super) fn answered(&mut self, answered: Answered) {
-        let Answered { sent, result } = answered;
-        match result {
-            Some(Ok(answer)) => self.answer_came(&sent, &answer),
-            Some(Err(fault)) => {
+        let Answered { sent, came } = answered;
+        match came {
+            Some((request, Ok(answer))) => self.answer_came(&sent, &request, &answer),
+            Some((request, Err(fault))) => {
                 let failure = self.shown_failure(&fault.failure);
                 let written = if fault.written { Written::Maybe } else { Written::No };
-                self.no_answer_came(&sent, written, failure);
+                self.no_answer_came(&sent, &request, written, failure);
             }
             // Given up: nobody waits for it.
             None if self.stopping.is_some() => {
@@ -106,19 +108,25 @@ impl Driver {
             None => {
                 let advice = "this is an error of backshell: its log has the place";
                 let failure = self.failure_of("the request failed inside backshell", advice, None, None);
-                self.no_answer_came(&sent, Written::Maybe, failure);
+                self.no_answer_came(&sent, &"a request", Written::Maybe, failure);
             }
         }
     }
 
-    fn no_answer_came(&mut self, sent: &Sent, written: Written, failure: FailureStatus) {
+    fn no_answer_came(
+        &mut self,
+        sent: &Sent,
+        request: &dyn Display,
+        written: Written,
+        failure: FailureStatus,
+    ) {
         let summary = failure.summary.clone();
         self.tap(sent.connection, Some(Epoch(sent.id)), || WireEvent::Failed(summary));
         let verdict = self.engine.answered(&mut self.ctx, sent.id, Outcome::Silence { written });
-        self.not_answered_well(sent, verdict, failure);
+        self.not_answered_well(sent, request, verdict, failure);
     }
 
-    fn answer_came(&mut self, sent: &Sent, answer: &Answer) {
+    fn answer_came(&mut self, sent: &Sent, request: &HttpRequest, answer: &Answer) {
         let before = self.is_tapped().then(|| self.mask());
         let retry_after = answer.retry_after().map(|retry| retry.delay(self.ctx.wall));
         let outcome = Outcome::Answer {
@@ -143,7 +151,7 @@ impl Driver {
         if matches!(verdict, Verdict::Next | Verdict::Ended(Ending::Succeeded)) {
             if self.web_works(sent.connection, sent.exchange) {
                 tracing::info!(
-                    element = %self.spec.name, connection = sent.connection.index(), request = %sent.shown,
+                    element = %self.spec.name, connection = sent.connection.index(), %request,
                     "the request works again"
                 );
             }
@@ -152,7 +160,7 @@ impl Driver {
         let (summary, advice) = answer.refusal();
         let body = Some(answer.snippet()).filter(|body| !body.is_empty());
         let failure = self.failure_of(&summary, &advice, Some(answer.status), body.as_deref());
-        self.not_answered_well(sent, verdict, failure);
+        self.not_answered_well(sent, request, verdict, failure);
     }
 
     /// Keeps the status line of the last answer; who watches is woken only by another one.
@@ -185,21 +193,27 @@ impl Driver {
     }
 
     /// Tells people of a failure: once, and then only those who look closely, until it works again.
-    fn not_answered_well(&mut self, sent: &Sent, verdict: Verdict, failure: FailureStatus) {
-        let Sent { connection, exchange, shown, .. } = sent;
+    fn not_answered_well(
+        &mut self,
+        sent: &Sent,
+        request: &dyn Display,
+        verdict: Verdict,
+        failure: FailureStatus,
+    ) {
+        let Sent { connection, exchange, .. } = sent;
         let (element, index, reason) = (self.spec.name.clone(), connection.index(), failure.summary.clone());
         match verdict {
             Verdict::Ended(Ending::Refused { ignored: false } | Ending::TimedOut { ignored: false }) => {
                 let advice = failure.advice.clone();
                 if self.web_fails(*connection, *exchange, failure) {
-                    tracing::warn!(%element, connection = index, request = %shown, %reason, %advice, "request failed");
+                    tracing::warn!(%element, connection = index, %request, %reason, %advice, "request failed");
                 } else {
-                    tracing::debug!(%element, connection = index, request = %shown, %reason, "request failed, as before");
+                    tracing::debug!(%element, connection = index, %request, %reason, "request failed, as before");
                 }
             }
             // Another try, another token, or a failure that the definition does not mind.
             Verdict::Nothing | Verdict::Next | Verdict::TryFailed | Verdict::Ended(_) => {
-                tracing::debug!(%element, connection = index, request = %shown, %reason, "request failed");
+                tracing::debug!(%element, connection = index, %request, %reason, "request failed");
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The simulated sender over pipes in virtual time, and once over a real socket.
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -10,17 +11,6 @@ use crate::transport::wire::{Event, Inbox, Message, Outbox, Role, Setup};
 
 /// 2026-07-01T00:00:00Z.
 const WALL: Wall = Wall(1_782_864_000_000_000_000);
-
-impl Incoming for mpsc::Receiver<DuplexStream> {
-    type Io = DuplexStream;
-
-    async fn next(&mut self) -> io::Result<(DuplexStream, String)> {
-        match self.recv().await {
-            Some(stream) => Ok((stream, "pipe".to_owned())),
-            None => std::future::pending().await,
-        }
-    }
-}
 
 struct Sender {
     control: Control,

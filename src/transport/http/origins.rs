@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::engine::target::Target;
-
 /// How many requests may be under way to the same scheme, host and port.
 ///
 /// A device has few workers; what comes beyond waits here, in order, instead of in the device.
@@ -38,13 +36,13 @@ impl Origins {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Waits for a place; the caller's deadline bounds the wait.
+    /// Waits for a place with a server, told by scheme, host and port; the caller's deadline bounds the wait.
     ///
     /// # Cancel safety
     ///
     /// Cancel-safe: who stops waiting loses its turn.
-    pub(super) async fn place(&self, target: &Target) -> Place {
-        let semaphore = self.semaphore(&super::origin(target));
+    pub(super) async fn place(&self, origin: &str) -> Place {
+        let semaphore = self.semaphore(origin);
         // It is never closed.
         let permit = semaphore.clone().acquire_owned().await.ok();
         Place { _permit: permit, _of: semaphore }
@@ -77,13 +75,11 @@ mod tests {
     #[tokio::test]
     async fn each_server_has_its_own_places() {
         let origins = Origins::new(1);
-        let to = |url: &str| Target::parse(url).unwrap();
-        let first = origins.place(&to("http://h/a")).await;
-        let same = to("http://h:80/b");
-        let mut second = Box::pin(origins.place(&same));
+        let first = origins.place("http://h:80").await;
+        let mut second = Box::pin(origins.place("http://h:80"));
         assert!(second.as_mut().now_or_never().is_none());
-        assert!(origins.place(&to("http://h:81/")).now_or_never().is_some());
-        assert!(origins.place(&to("https://h/")).now_or_never().is_some());
+        assert!(origins.place("http://h:81").now_or_never().is_some());
+        assert!(origins.place("https://h:443").now_or_never().is_some());
         drop(first);
         assert!(second.now_or_never().is_some());
     }
@@ -91,11 +87,10 @@ mod tests {
     #[tokio::test]
     async fn another_number_of_places_holds_at_once() {
         let origins = Origins::new(1);
-        let to = Target::parse("http://h/").unwrap();
-        let _old = origins.place(&to).await;
+        let _old = origins.place("http://h:80").await;
         origins.set(2);
-        let _first = origins.place(&to).now_or_never().unwrap();
-        let _second = origins.place(&to).now_or_never().unwrap();
-        assert!(origins.place(&to).now_or_never().is_none());
+        let _first = origins.place("http://h:80").now_or_never().unwrap();
+        let _second = origins.place("http://h:80").now_or_never().unwrap();
+        assert!(origins.place("http://h:80").now_or_never().is_none());
     }
 }

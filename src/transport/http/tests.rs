@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::engine::target::Credentials;
+use crate::engine::target::Target;
 use crate::engine::target::exchange::Part;
 use crate::engine::target::request::{Header, Provenance};
 use crate::transport::proxy::System;
@@ -82,7 +83,7 @@ fn plan(request: HttpRequest) -> Plan {
 
 async fn send_with(http: &Http, plan: Plan) -> Result<Answer, Fault> {
     let environment = Environment { system_proxy: System::default(), ..Environment::of_process() };
-    http.send(plan, &environment).await
+    http.send(&plan, &environment).await
 }
 
 async fn send(plan: Plan) -> Result<Answer, Fault> {

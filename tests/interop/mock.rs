@@ -1,0 +1,130 @@
+//! `backshell mock` with clients that we did not write: `websockets` of PyPI and Python's own HTTP client.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::interop::peer::{Kind, library, or_skipped, scripts};
+
+const SCENARIO: &str = r#"
+[[peer]]
+subprotocols = ["v1"]
+[[peer.on]]
+handshake = { path = "/live", headers = { X-Key = "k" } }
+send = "hello"
+[[peer.on]]
+message = { ask = "{number}" }
+send = { told = "{{ message.ask + 1 }}", times = "{{ count }}" }
+[[peer.on]]
+request = "GET /status"
+answer = { body = { level = 5 } }
+[[peer.on]]
+request = "GET /reset"
+fault = "reset"
+"#;
+
+/// A running `backshell mock`; ends with the test.
+struct Mock {
+    child: Child,
+    orders: ChildStdin,
+    lines: Box<dyn Iterator<Item = String>>,
+    address: String,
+}
+
+impl Mock {
+    fn start(text: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.scenario.toml");
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backshell"));
+        command.arg("mock").arg(&file).args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first = lines.next().unwrap();
+        let address = first.rsplit("http://").next().unwrap().to_owned();
+        let orders = child.stdin.take().unwrap();
+        Self { child, orders, lines: Box::new(lines), address }
+    }
+
+    fn order(&mut self, line: &str) {
+        writeln!(self.orders, "{line}").unwrap();
+    }
+
+    /// The lines up to one that begins so.
+    fn until(&mut self, beginning: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        loop {
+            let line = self.lines.next().unwrap_or_else(|| panic!("no `{beginning}` in {seen:?}"));
+            let found = line.starts_with(beginning);
+            seen.push(line);
+            if found {
+                return seen;
+            }
+        }
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn clients_of_others_get_what_the_scenario_says() {
+    let Some(folder) = or_skipped(library(Kind::Python)) else { return };
+    let mut mock = Mock::start(SCENARIO, &[]);
+    let mut client = Command::new("python3")
+        .env("PYTHONPATH", folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(scripts().join("client.py"))
+        .arg(&mock.address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let mut next = || said.next().unwrap();
+    assert_eq!(next(), json!({"status": 200, "type": "application/json", "body": "{\"level\":5}"}));
+    let missing = next();
+    assert_eq!((&missing["status"], &missing["type"]), (&json!(404), &json!("text/plain")));
+    assert_eq!(
+        missing["body"],
+        "no rule of the scenario fits GET /nothing: the path: expected `/status`, found `/nothing`\n"
+    );
+    assert!(next()["failed"].is_string());
+    assert_eq!(next(), json!({"refused": 404}));
+    assert_eq!(next(), json!({"opened": "v1", "deflate": ["permessage-deflate"]}));
+    assert_eq!(next(), json!({"got": "hello"}));
+    assert_eq!(next(), json!({"got": {"told": 8, "times": 1}}));
+    mock.until("peer 0 got the message {\"ask\":7}");
+    mock.order("send more");
+    assert_eq!(next(), json!({"got": "more"}));
+    mock.order("fault slow-drip");
+    mock.until("`slow-drip` happens to handshakes or requests: use --fault");
+    mock.order("5 drop");
+    mock.until("there is no peer 5");
+    mock.order("0 close 4001");
+    assert_eq!(next(), json!({"closed": 4001}));
+    assert!(client.wait().unwrap().success());
+    mock.order("quit");
+    assert!(mock.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_fault_of_the_command_line_goes_before_the_rules() {
+    let mut mock = Mock::start(SCENARIO, &["--fault", "reset"]);
+    let mut socket = std::net::TcpStream::connect(&mock.address).unwrap();
+    socket.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    // An end without a word, or a reset: no answer in either case.
+    let _ = std::io::Read::read_to_end(&mut socket, &mut answer);
+    assert_eq!(answer, b"");
+    mock.until("peer 0 got GET /status");
+}

@@ -1,0 +1,48 @@
+"""A client for `backshell mock`: talks to it and prints what it saw, a JSON object a line.
+
+Usage: client.py ADDRESS, where ADDRESS is host:port.
+"""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+address = sys.argv[1]
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
+def get(path, **more):
+    request = urllib.request.Request(f"http://{address}{path}", **more)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            say(status=answer.status, type=answer.headers["Content-Type"], body=answer.read().decode())
+    except urllib.error.HTTPError as error:
+        say(status=error.code, type=error.headers["Content-Type"], body=error.read().decode())
+    except (urllib.error.URLError, ConnectionError) as error:
+        say(failed=type(error).__name__)
+
+
+get("/status")
+get("/nothing")
+get("/reset")
+try:
+    connect(f"ws://{address}/other", close_timeout=5)
+except InvalidStatus as error:
+    say(refused=error.response.status_code)
+with connect(f"ws://{address}/live", additional_headers={"X-Key": "k"}, subprotocols=["v2", "v1"]) as link:
+    say(opened=link.subprotocol, deflate=[extension.name for extension in link.protocol.extensions])
+    say(got=link.recv(timeout=10))
+    link.send(json.dumps({"ask": 7}))
+    say(got=json.loads(link.recv(timeout=10)))
+    try:
+        while True:
+            say(got=link.recv(timeout=10))
+    except ConnectionClosed as closed:
+        say(closed=closed.rcvd.code if closed.rcvd else None)

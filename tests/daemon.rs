@@ -2,6 +2,7 @@
 
 mod limits;
 mod reload;
+mod requests;
 mod secrets;
 mod signals;
 mod start;

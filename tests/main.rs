@@ -14,3 +14,4 @@ mod scenarios;
 mod settings;
 mod shipped;
 mod tidy;
+mod web;

@@ -4,7 +4,6 @@
 mod cleeng_drisc;
 mod guide;
 mod http_json_status;
-mod peer;
 mod xpress_insight;
 
 use std::future::Future;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::bounded;
-use super::peer::{Asked, Peer, Socket};
 use crate::running::Element;
+use crate::web::{Asked, Peer, Socket};
 
 const SOCKET: i32 = 7;
 const SERVICE: i32 = 22;

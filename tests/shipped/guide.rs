@@ -8,8 +8,8 @@ use backshell::language::source::Source;
 use serde_json::json;
 
 use super::bounded;
-use super::peer::Peer;
 use crate::running::Element;
+use crate::web::Peer;
 
 /// The snippets of a kind between two headings of the page.
 fn snippets(kind: &str, from: &str, to: &str) -> Vec<String> {

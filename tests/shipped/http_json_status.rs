@@ -1,8 +1,8 @@
 //! `protocols/http-json-status`: polls, maps, writes back, and goes on after whatever the device does.
 
 use super::bounded;
-use super::peer::Peer;
 use crate::running::Element;
+use crate::web::Peer;
 
 const WRITE_ERROR: i32 = 3;
 const STATUS_LINE: i32 = 1;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::bounded;
-use super::peer::{Asked, Peer};
 use crate::running::Element;
+use crate::web::{Asked, Peer};
 
 const SOCKET: i32 = 7;
 const CONNECTION_ID: i32 = 9;

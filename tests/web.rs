@@ -1,7 +1,9 @@
-//! A small web server of the test: it hands each request to the test, which answers it or takes it as a WebSocket.
+//! A small web server of a test: it hands each request to the test, which answers it or takes it as a WebSocket.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{self, Body};
 use backshell::tasks::Tasks;
@@ -18,28 +20,29 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::BOUND;
+/// How long a wait may take; nothing waits for so long where all is well.
+const BOUND: Duration = Duration::from_secs(30);
 
 /// The server; ends with all its connections when it is dropped.
-pub(super) struct Peer {
-    pub(super) port: u16,
+pub(crate) struct Peer {
+    pub(crate) port: u16,
     requests: mpsc::Receiver<Asked>,
     connections: Arc<Mutex<JoinSet<()>>>,
     _accepting: Tasks,
 }
 
 /// A request that waits for the test.
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
     upgrade: Option<OnUpgrade>,
     reply: oneshot::Sender<Response<Body>>,
 }
 
 impl Peer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, requests) = mpsc::channel(64);
@@ -63,24 +66,24 @@ impl Peer {
     }
 
     /// The next request.
-    pub(super) async fn asked(&mut self) -> Asked {
+    pub(crate) async fn asked(&mut self) -> Asked {
         tokio::time::timeout(BOUND, self.requests.recv()).await.expect("a request comes").unwrap()
     }
 
     /// The next request, which must be this one.
-    pub(super) async fn asked_for(&mut self, method: &str, path: &str) -> Asked {
+    pub(crate) async fn asked_for(&mut self, method: &str, path: &str) -> Asked {
         let asked = self.asked().await;
         assert_eq!((asked.method.as_str(), asked.path.as_str()), (method, path));
         asked
     }
 
     /// Whether a request waits.
-    pub(super) fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         !self.requests.is_empty()
     }
 
     /// Cuts every connection on which requests come, as if the cable were pulled.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.connections.lock().unwrap().abort_all();
     }
 }
@@ -107,20 +110,25 @@ async fn serve(
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(super) fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{:?}", self.body))
     }
 
-    pub(super) fn text(&self) -> String {
+    /// Waits until the client has given it up.
+    pub(crate) async fn given_up(mut self) {
+        tokio::time::timeout(BOUND, self.reply.closed()).await.expect("it is given up");
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// Answers with headers and a body.
-    pub(super) fn answer_with(self, status: u16, headers: &[(&'static str, &str)], body: &str) {
+    pub(crate) fn answer_with(self, status: u16, headers: &[(&'static str, &str)], body: &str) {
         let mut answer = Response::new(Body::from(body.to_owned()));
         *answer.status_mut() = StatusCode::from_u16(status).unwrap();
         for (name, value) in headers {
@@ -132,12 +140,12 @@ impl Asked {
     }
 
     /// Answers with JSON.
-    pub(super) fn answer(self, status: u16, body: &str) {
+    pub(crate) fn answer(self, status: u16, body: &str) {
         self.answer_with(status, &[("content-type", "application/json")], body);
     }
 
     /// Opens the WebSocket that was asked for.
-    pub(super) async fn open(mut self, headers: &[(&'static str, &str)]) -> Socket {
+    pub(crate) async fn open(mut self, headers: &[(&'static str, &str)]) -> Socket {
         let options = accept::Options { deflate: None, ..accept::Options::default() };
         let accepted = accept::validate(&self.method, &self.headers, &options).unwrap();
         let mut answer = Response::new(Body::empty());
@@ -162,32 +170,32 @@ impl Asked {
 }
 
 /// A WebSocket of the peer; dropping it cuts the connection.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     inbox: Inbox,
     outbox: Outbox,
     _tasks: Tasks,
 }
 
 impl Socket {
-    pub(super) fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.outbox.try_send(Message::text(text)).unwrap();
     }
 
-    pub(super) async fn json(&mut self) -> Json {
+    pub(crate) async fn json(&mut self) -> Json {
         match tokio::time::timeout(BOUND, self.inbox.recv()).await.expect("a message comes") {
             Some(Event::Message(message)) => serde_json::from_slice(&message.into_data()).unwrap(),
             other => panic!("a message was expected: {other:?}"),
         }
     }
 
-    pub(super) async fn closed(&mut self) -> Closed {
+    pub(crate) async fn closed(&mut self) -> Closed {
         match tokio::time::timeout(BOUND, self.inbox.recv()).await.expect("the end comes") {
             Some(Event::Closed(closed)) => *closed,
             other => panic!("the end was expected: {other:?}"),
         }
     }
 
-    pub(super) fn close(&mut self, code: u16, reason: &str) {
+    pub(crate) fn close(&mut self, code: u16, reason: &str) {
         self.outbox.close(code, reason, BOUND);
     }
 }

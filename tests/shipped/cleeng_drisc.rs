@@ -16,19 +16,21 @@ const FINISH: i32 = 71;
 const TAKE_OVER: i32 = 72;
 
 fn start(peer: &Peer) -> Element {
+    start_with(peer, &[])
+}
+
+/// The same with further changes of the settings.
+fn start_with(peer: &Peer, changes: &[(&str, &str)]) -> Element {
     let port = format!(
         "port = {}\n[element.connection.1]\nreconnect = {{ initial_delay_ms = 20, max_delay_ms = 100 }}",
         peer.port
     );
-    super::start(
-        "cleeng-drisc",
-        &[],
-        &[
-            ("https://drisc.cleeng.com", "http://127.0.0.1"),
-            ("port = 443", &port),
-            ("{ file = \"viewer-42.authorization\" }", "\"Bearer viewer.jwt\""),
-        ],
-    )
+    let own = [
+        ("https://drisc.cleeng.com", "http://127.0.0.1"),
+        ("port = 443", &*port),
+        ("{ file = \"viewer-42.authorization\" }", "\"Bearer viewer.jwt\""),
+    ];
+    super::start("cleeng-drisc", &[], &[&own[..], changes].concat())
 }
 
 fn endpoint(peer: &Peer, token: &str) -> String {
@@ -157,6 +159,31 @@ async fn a_refused_session_says_who_has_the_slot_which_can_then_be_taken_over() 
         element.reads(SERVICE, "disabled").await;
         element.link_is(1, "closed").await;
         assert!(!peer.is_asked());
+        element.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tag_goes_in_place_of_an_offer_also_in_a_takeover() {
+    bounded(async {
+        let mut peer = Peer::start().await;
+        let element = start_with(&peer, &[("OfferId = \"S000000001_XY\"", "Tag = \"sports \\\"live\\\"\"")]);
+        let tag = "sports \"live\"";
+        let full = json!({"details": {"takeOverEnabled": true, "activeSessions": [{"sessionId": "s-9", "name": "Kitchen"}]}});
+        let asked = peer.asked_for("POST", "/sessions").await;
+        assert_eq!(asked.json(), json!({"sessionName": "Living room", "tag": tag}));
+        asked.answer(403, &full.to_string());
+        element.reads(OTHER_NAME, "Kitchen").await;
+
+        element.set(TAKE_OVER, 1.0).await;
+        let asked = peer.asked_for("POST", "/takeover").await;
+        assert_eq!(asked.json(), json!({"sessionName": "Living room", "tag": tag, "sessionId": "s-9"}));
+        let body = endpoint(&peer, "t");
+        asked.answer(200, &body);
+        let mut taken = socket(&mut peer, "t").await;
+        taken.send(r#"{"action":"OK"}"#);
+        element.reads(SLOT, "OK").await;
         element.end().await;
     })
     .await;

@@ -12,7 +12,10 @@ const JOB_ERROR: i32 = 33;
 const JOB_PATH: i32 = 34;
 const JOB_STATUS: i32 = 40;
 const RESULTS: i32 = 43;
+const PAYLOAD: i32 = 31;
+const ANSWER: i32 = 32;
 const SUBMIT: i32 = 81;
+const PAYLOAD_FILE: i32 = 82;
 const REMOVE: i32 = 83;
 
 const TOKEN: &str = "/api/authentication/token";
@@ -21,6 +24,12 @@ const JOBS: &str = "/api/compute-jobs";
 const ACCEPT: &str = "application/vnd.com.fico.xpress.insight.v2+json";
 
 fn start(peer: &Peer, definition: &[(&str, &str)]) -> Element {
+    start_with(peer, definition, "")
+}
+
+/// The same with a line more in the settings of the element.
+fn start_with(peer: &Peer, definition: &[(&str, &str)], line: &str) -> Element {
+    let name = format!("name = \"planning\"\n{line}");
     let port = format!("port = {}\nreconnect = {{ initial_delay_ms = 20, max_delay_ms = 100 }}", peer.port);
     super::start(
         "xpress-insight",
@@ -30,6 +39,7 @@ fn start(peer: &Peer, definition: &[(&str, &str)]) -> Element {
             ("wss://insight.example.com", "ws://127.0.0.1"),
             ("port = 443", &port),
             ("{ env = \"INSIGHT_CLIENT_SECRET\" }", "\"s3cret\""),
+            ("name = \"planning\"", &name),
         ],
     )
 }
@@ -137,6 +147,54 @@ async fn a_token_is_renewed_in_band_and_a_socket_that_is_refused_gets_a_new_one(
         element.reads(SOCKET, "1").await;
         // An answer without the header leaves no id of an earlier socket behind.
         element.reads(CONNECTION_ID, "").await;
+        element.end().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payload_goes_with_its_job_byte_by_byte_and_a_job_is_removed() {
+    bounded(async {
+        let mut peer = Peer::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        std::fs::create_dir(&files).unwrap();
+        // No text, and with the bytes that end a part and a line.
+        let model: Vec<u8> = (0..=255).chain(*b"PK\r\n--\r\n\x00").collect();
+        std::fs::write(files.join("model.zip"), &model).unwrap();
+        std::fs::write(folder.path().join("other.zip"), "not of this element").unwrap();
+        let element = start_with(&peer, &[], &format!("files_dir = {files:?}"));
+        give(peer.asked_for("POST", TOKEN).await, "t1");
+        let _socket = opening(&mut peer, "t1").await.open(&[("connection-id", "c-1")]).await;
+        element.reads(CONNECTION_ID, "c-1").await;
+
+        element.set(PAYLOAD_FILE, "../other.zip").await;
+        element.set(SUBMIT, 1.0).await;
+        let asked = peer.asked_for("POST", JOBS).await;
+        assert!(!asked.text().contains("name=\"payload\""), "what is outside is not read: {}", asked.text());
+        asked.answer_with(201, &[("location", "/api/compute-jobs/blend-1")], "{}");
+        element.reads(JOB_PATH, "/api/compute-jobs/blend-1").await;
+
+        element.set(PAYLOAD_FILE, "model.zip").await;
+        while element.text(PAYLOAD).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        element.set(SUBMIT, 1.0).await;
+        let asked = peer.asked_for("POST", JOBS).await;
+        let boundary = asked.header("content-type").split_once("boundary=").unwrap().1.to_owned();
+        let head = "Content-Disposition: form-data; name=\"payload\"; filename=\"payload.zip\"\r\n\
+                    Content-Type: application/zip\r\n\r\n";
+        let part = [head.as_bytes(), &model, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        assert!(asked.body.ends_with(&part), "{}", asked.text());
+        asked.answer_with(201, &[("location", "/api/compute-jobs/blend-2")], "{}");
+        element.reads(JOB_PATH, "/api/compute-jobs/blend-2").await;
+
+        element.set(REMOVE, 1.0).await;
+        let asked = peer.asked_for("DELETE", "/api/compute-jobs/blend-2").await;
+        assert_eq!((asked.header("authorization"), asked.header("accept")), ("Bearer t1", ACCEPT));
+        assert_eq!((asked.header("content-type"), asked.body.len()), ("", 0));
+        asked.answer_with(204, &[], "");
+        element.reads(ANSWER, "HTTP/1.1 204 No Content").await;
         element.end().await;
     })
     .await;

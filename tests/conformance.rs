@@ -1,7 +1,8 @@
 //! Definitions run through the pure engine in simulated time, as data: `tests/conformance/<case>/`; opens no socket.
 //!
 //! A case is `protocol.xml` (or a line `protocol PATH` in the steps, from the root of the tree), `steps.txt` and
-//! `expected.txt`. A line `element timeout 3s` is the setting of all connections. `UPDATE_GOLDEN=1` rewrites what is expected; look at the difference by hand.
+//! `expected.txt`. Lines `element timeout 3s`, `retries 1` and `host 10.4.2.8` are settings of all connections. `UPDATE_GOLDEN=1` rewrites what is
+//! expected; look at the difference by hand.
 //!
 //! | step | what happens |
 //! |---|---|
@@ -14,23 +15,30 @@
 //! | `fill 1000 1001="a" 1002=5 \| 1001="b"` | a user replaces all rows |
 //! | `link 0 ready` | also `moved`, `swapped`, `down`, `rejected`, `closed`; then the peer's address |
 //! | `message 0 TEXT`, `binary 0 0x01ff` | the peer sends a message |
+//! | `answer HTTP/1.1 200 OK \| X-Model: M1 \| = BODY` | the oldest request is answered, with headers and a body if need be |
+//! | `refuse`, `silence` | the oldest request got no connection, or was sent and got no answer in time |
 //! | `advance 5s`, `advance 20ms` | time passes |
 //! | `show 40` | writes the value of a parameter down |
 //! | `stop` | the element stops |
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backshell::engine::codec::handshake::Answer;
 use backshell::engine::logic::effect::Effect;
 use backshell::engine::logic::link::LinkChange;
-use backshell::engine::logic::{Engine, First, Options, TableEdit};
+use backshell::engine::logic::session::{Outcome, Written};
+use backshell::engine::logic::{Engine, First, Options, OwnAddress, TableEdit};
 use backshell::engine::param::change::{Changed, Save, Shown};
 use backshell::engine::param::startup::{Fingerprint, Provenance, Setting, Stored};
 use backshell::engine::param::{Cells, Fill, Origin};
 use backshell::engine::session::Overrides;
+use backshell::engine::session::requests::Order;
+use backshell::engine::target::exchange::Content;
 use backshell::language::load;
 use backshell::language::model::Protocol;
 use backshell::language::model::id::{ConnectionIx, ParamId, ParamIx, TableIx};
@@ -39,7 +47,7 @@ use backshell::language::source::Source;
 use backshell::value::{Context, Value, Wall};
 
 /// How many cases there are at least: a walk that finds nothing must not pass.
-const LEAST: usize = 40;
+const LEAST: usize = 43;
 
 /// The files that a case may have.
 const FILES: [&str; 3] = ["protocol.xml", "steps.txt", "expected.txt"];
@@ -50,6 +58,8 @@ struct Case {
     ctx: Context,
     began: Instant,
     first: Option<First>,
+    /// Requests that wait for an answer, the oldest first.
+    asked: VecDeque<u64>,
     out: String,
 }
 
@@ -58,7 +68,7 @@ impl Case {
         let began = Instant::now();
         let ctx = Context::new(began, Wall(1_700_000_000_000_000_000), 7);
         let engine = Engine::new(protocol, options);
-        Self { engine, ctx, began, first: Some(First::default()), out: String::new() }
+        Self { engine, ctx, began, first: Some(First::default()), asked: VecDeque::new(), out: String::new() }
     }
 
     fn step(&mut self, line: &str) {
@@ -77,6 +87,9 @@ impl Case {
             "fill" => self.fill(rest),
             "link" => self.link(rest),
             "message" | "binary" => self.message(word, rest),
+            "answer" => self.answer(rest),
+            "refuse" => self.outcome(Outcome::Silence { written: Written::No }),
+            "silence" => self.outcome(Outcome::Silence { written: Written::Maybe }),
             "advance" => self.advance(duration(rest)),
             "show" => {
                 let (param, row) = self.place(rest);
@@ -181,6 +194,35 @@ impl Case {
         self.engine.message(&mut self.ctx, connection(Some(number)), kind, payload.into());
     }
 
+    /// `HTTP/1.1 200 OK | X-Model: M1 | = the body`.
+    fn answer(&mut self, rest: &str) {
+        let mut parts = rest.split(" | ");
+        let status_line = parts.next().unwrap_or_default();
+        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
+        let (mut headers, mut body) = (Vec::new(), None);
+        for part in parts {
+            match part.strip_prefix("= ") {
+                Some(text) if text.starts_with("0x") => body = Some(octets(text).into()),
+                Some(text) => body = Some(text.as_bytes().to_vec().into()),
+                None => {
+                    let (name, value) = part.split_once(": ").expect("a header");
+                    headers.push((name.to_owned(), value.to_owned()));
+                }
+            }
+        }
+        let after = headers.iter().find(|(name, _)| name == "Retry-After").map(|(_, value)| value);
+        let retry_after = after.map(|seconds| Duration::from_secs(seconds.parse().expect("seconds")));
+        let answer = Answer { status_line, headers: &headers, body: body.as_ref() };
+        self.outcome(Outcome::Answer { status, answer, retry_after });
+    }
+
+    /// What became of the oldest request.
+    fn outcome(&mut self, outcome: Outcome<'_>) {
+        let id = self.asked.pop_front().expect("a request waits");
+        let verdict = self.engine.answered(&mut self.ctx, id, outcome);
+        let _ = writeln!(self.out, "  {verdict:?}");
+    }
+
     fn advance(&mut self, time: Duration) {
         let end = self.ctx.now + time;
         let mut ticks = 0;
@@ -217,6 +259,9 @@ impl Case {
         let protocol = self.engine.protocol().clone();
         let effects: Vec<Effect> = self.engine.effects().collect();
         for effect in effects {
+            if let Effect::Request(order) = &effect {
+                self.asked.push_back(order.id);
+            }
             let _ = writeln!(self.out, "{:>9.3} {}", at.as_secs_f64(), line(&protocol, effect));
         }
     }
@@ -238,7 +283,7 @@ fn line(protocol: &Protocol, effect: Effect) -> String {
             MessageKind::Binary => format!("send {} {}", connection.index(), hex(&message.payload)),
         },
         Effect::Prepared { connection, ready } => format!("prepared {}: {ready}", connection.index()),
-        Effect::Request(order) => format!("request over {}: {}", order.connection.index(), order.request),
+        Effect::Request(order) => request(&order),
         Effect::Watched { connection, param, old, new, origin } => {
             let (old, new) = (shown(&old), shown(&new));
             format!("watched {} by link {}: {old} -> {new}, {origin:?}", id(param), connection.index())
@@ -277,6 +322,34 @@ fn line(protocol: &Protocol, effect: Effect) -> String {
         }
         Effect::Report(report) => format!("report {:?} {:?}: {report}", report.severity, report.code),
     }
+}
+
+/// A request in one line: where it goes, its headers, its body, and what is not part of it.
+fn request(order: &Order) -> String {
+    let request = &order.request;
+    let mut line = format!("request over {}: {request}", order.connection.index());
+    let headers = request.headers().iter();
+    headers.for_each(|header| line.push_str(&format!(" | {}: {}", header.name, header.value.expose())));
+    let body = |bytes: &[u8]| std::str::from_utf8(bytes).map_or_else(|_| hex(bytes), str::to_owned);
+    match request.content() {
+        Content::None => {}
+        Content::Bytes(bytes) => line.push_str(&format!(" | = {}", body(bytes.expose()))),
+        Content::Form(parts) => {
+            let parts = parts.iter();
+            parts.for_each(|part| line.push_str(&format!(" | {part} = {}", body(part.content.expose()))));
+        }
+    }
+    if let Some(login) = request.login() {
+        line.push_str(&format!(", login {}", login.user));
+    }
+    if let Some((server, login)) = &order.proxy {
+        let login = login.as_ref().map_or("", |login| login.user.as_str());
+        line.push_str(&format!(", proxy {:?} {login}", server.expose()));
+    }
+    if order.certificate {
+        line.push_str(", certificate");
+    }
+    format!("{line}, {:?}, {:?}, {:?}", order.timeout, order.redirects, order.connection_after)
 }
 
 fn seen(value: &Shown) -> String {
@@ -346,10 +419,20 @@ fn run(folder: &Path) -> String {
     let path = elsewhere.map_or_else(|| folder.join("protocol.xml"), |path| root.join(path));
     let protocol = protocol(&path);
     let limit = steps.lines().find_map(|line| line.strip_prefix("element timeout "));
-    let settings = Overrides { element_timeout: limit.map(duration), ..Overrides::default() };
+    let retries = steps.lines().find_map(|line| line.strip_prefix("retries "));
+    let retries = retries.map(|number| number.parse().expect("a number"));
+    let settings = Overrides { element_timeout: limit.map(duration), retries, ..Overrides::default() };
     let connections = protocol.connections.iter().map(|_| settings).collect();
-    let mut case = Case::new(protocol, Options { connections, ..Options::default() });
-    let is_setting = |line: &str| line.starts_with("protocol ") || line.starts_with("element timeout ");
+    let host = steps.lines().find_map(|line| line.strip_prefix("host ")).map(Arc::from);
+    let addresses = protocol
+        .connections
+        .iter()
+        .map(|connection| OwnAddress { host: host.clone(), port: connection.defaults.port });
+    let options = Options { connections, addresses: addresses.collect(), ..Options::default() };
+    let mut case = Case::new(protocol, options);
+    let is_setting = |line: &str| {
+        ["protocol ", "element timeout ", "retries ", "host "].iter().any(|start| line.starts_with(start))
+    };
     for line in steps.lines().filter(|line| !is_setting(line) && !line.trim().is_empty()) {
         match line.strip_prefix('#') {
             Some(_) => {

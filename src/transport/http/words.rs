@@ -42,7 +42,12 @@ fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
 
 /// What an answer that is no success means, and what to do about it.
 pub(super) fn refusal(answer: &Answer) -> (String, String) {
-    let asks = answer.header("www-authenticate").map(printable);
+    let asks: Vec<&str> = {
+        let headers = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+        headers.map(|(_, value)| value.as_str()).collect()
+    };
+    // Each scheme may have a header of its own.
+    let asks = Some(printable(&asks.join(", "))).filter(|asks| !asks.is_empty());
     // What nginx, Apache, Go and others say in a 400 about a connection that is not as they want it.
     let says = |word: &str| answer.status == 400 && answer.snippet().to_ascii_lowercase().contains(word);
     let advice = match answer.status {
@@ -56,6 +61,9 @@ pub(super) fn refusal(answer: &Answer) -> (String, String) {
             "the peer redirects and nobody follows: use its final address, or read `Location` into a parameter under customRedirect".to_owned()
         }
         400 => "the peer does not like the request: compare its parts, with `backshell explain`, with the peer's documentation".to_owned(),
+        401 if asks.as_deref().is_some_and(is_of_windows) => {
+            "the peer logs in with NTLM or Negotiate only, which is not run: allow Basic or Digest there, over https".to_owned()
+        }
         401 => format!(
             "the peer asks for {}: check the login, or the parameter with the credentials or the token",
             asks.as_deref().unwrap_or("credentials")
@@ -71,6 +79,13 @@ pub(super) fn refusal(answer: &Answer) -> (String, String) {
         _ => "see the peer's documentation for this status".to_owned(),
     };
     (format!("the peer answered `{}`", printable(&answer.status_line)), advice)
+}
+
+/// Whether only schemes of Windows are asked for (LANGUAGE 4.2).
+fn is_of_windows(asks: &str) -> bool {
+    let asks = asks.to_ascii_lowercase();
+    let says = |scheme: &str| asks.contains(scheme);
+    (says("ntlm") || says("negotiate")) && !says("basic") && !says("digest") && !says("bearer")
 }
 
 /// The stage that a failure belongs to; none if it happened where it was noticed.
@@ -233,4 +248,55 @@ pub(super) fn body_trouble(error: &reqwest::Error) -> Trouble {
         format!("the body of the answer cannot be read: {}", innermost(error)),
         "the peer says one Content-Encoding or Transfer-Encoding and sends something else",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do_about_it() {
+        let check =
+            |scheme: Scheme, status: u16, headers: &[(&str, &str)], body: &'static str, advice: &str| {
+                let headers =
+                    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+                let status_line = format!("HTTP/1.1 {status} Whatever");
+                let body = Bytes::from_static(body.as_bytes());
+                let answer = Answer { status, status_line, headers, body, scheme, redirects: Vec::new() };
+                let (summary, found) = refusal(&answer);
+                assert_eq!(summary, format!("the peer answered `HTTP/1.1 {status} Whatever`"));
+                assert!(found.contains(advice), "{status}: {found}");
+            };
+        let asks = |scheme: &'static str| ("WWW-Authenticate", scheme);
+        check(
+            Scheme::Ws,
+            401,
+            &[asks("Basic realm=\"x\"")],
+            "",
+            "asks for Basic realm=\"x\": check the login",
+        );
+        check(Scheme::Ws, 401, &[], "", "asks for credentials: check the login");
+        check(Scheme::Ws, 401, &[asks("Negotiate"), asks("NTLM")], "", "which is not run");
+        check(
+            Scheme::Ws,
+            401,
+            &[asks("Negotiate"), asks("Basic realm=\"x\"")],
+            "",
+            "asks for Negotiate, Basic",
+        );
+        check(
+            Scheme::Ws,
+            400,
+            &[],
+            "The plain HTTP request was sent to HTTPS port",
+            "use https instead of http",
+        );
+        check(Scheme::Wss, 400, &[], "No required SSL certificate was sent", "set certificate and key");
+        check(Scheme::Ws, 400, &[], "no such field `certificate`", "compare its parts");
+        check(Scheme::Ws, 302, &[], "", "customRedirect");
+        check(Scheme::Ws, 429, &[], "", "poll less often");
+        check(Scheme::Ws, 503, &[], "", "in front of the peer");
+    }
 }

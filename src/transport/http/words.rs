@@ -228,7 +228,7 @@ fn exchange_trouble(error: &reqwest::Error, request: &HttpRequest, plain: Option
     Trouble::new(
         FailureKind::Broken,
         format!("the connection broke before an answer came: {why}"),
-        "see whether the peer or something in between cuts the connection",
+        format!("see whether the peer or something in between cuts the connection; {wants}"),
     )
 }
 

@@ -8,6 +8,7 @@ mod element;
 mod endings;
 mod failures;
 mod manners;
+mod mistakes;
 mod mock;
 mod nginx;
 mod peer;

@@ -141,6 +141,12 @@ pub mod base {
     }
 }
 
+/// Whether a text is a token (RFC 9110, 5.6.2), as names of headers, subprotocols and media types are.
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 /// A value that must reach no log, page, API answer, error or recording.
 ///
 /// `Debug` prints `***`; there is no `Display`, no `Serialize` and no `Deref`.

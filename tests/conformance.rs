@@ -18,7 +18,7 @@
 //! | `answer HTTP/1.1 200 OK \| X-Model: M1 \| = BODY` | the oldest request is answered, with headers and a body if need be |
 //! | `refuse`, `silence` | the oldest request got no connection, or was sent and got no answer in time |
 //! | `advance 5s`, `advance 20ms` | time passes |
-//! | `show 40` | writes the value of a parameter down |
+//! | `show 40`, `show 1000` | writes the value of a parameter, or the rows of a table down |
 //! | `stop` | the element stops |
 
 use std::collections::VecDeque;
@@ -93,6 +93,13 @@ impl Case {
             "advance" => self.advance(duration(rest)),
             "show" => {
                 let (param, row) = self.place(rest);
+                if let (Some(table), None) = (self.engine.protocol().param(param).table, &row) {
+                    for row in self.engine.params().rows(table).iter() {
+                        let cells: Vec<String> = row.cells().iter().map(shown).collect();
+                        let _ = writeln!(self.out, "  {rest}[{}] is {}", row.key(), cells.join(" | "));
+                    }
+                    return;
+                }
                 let value = shown(self.engine.params().get_in(param, row.as_deref()));
                 let _ = writeln!(self.out, "  {rest} is {value}");
             }

@@ -9,7 +9,7 @@ use backshell::language::model::Protocol;
 use backshell::language::model::connection::{ConnectionKind, Handover, IgnoreTimeout, Source as Value};
 use backshell::language::model::id::{ConnectionIx, ParamId};
 use backshell::language::model::logic::{GroupRun, Item, Run, Step, Targets, Time};
-use backshell::language::model::message::{CommandContent, PathForm};
+use backshell::language::model::message::{self, CommandContent, JsonPath, PathForm};
 use backshell::language::source::Source;
 use proptest::prelude::*;
 
@@ -111,9 +111,15 @@ fn everything_is_compiled() {
     assert_eq!(group.queue, 1);
     assert!(matches!(group.content[0].run, GroupRun::Session { exchange: Some(0), .. }));
     let response = &protocol.responses[0];
-    assert!(matches!(response.extracts[0].path.form, PathForm::Singular(_)));
-    assert!(matches!(response.extracts[1].path.form, PathForm::General(_)));
-    assert!(response.extracts[0].divisor.is_some());
+    assert!(matches!(
+        response.mapping.extracts[0].path,
+        message::Path::Json(JsonPath { form: PathForm::Singular(_), .. })
+    ));
+    assert!(matches!(
+        response.mapping.extracts[1].path,
+        message::Path::Json(JsonPath { form: PathForm::General(_), .. })
+    ));
+    assert!(response.mapping.extracts[0].how.divisor.is_some());
     let CommandContent::Template(template) = &protocol.commands[0].content else { panic!("a template") };
     assert_eq!(template.params.len(), 2);
     let table = protocol.tables.iter().find(|table| table.auto_add).expect("table 1000");
@@ -328,7 +334,12 @@ fn sound(protocol: &Protocol) {
     }
     for response in &protocol.responses {
         response.fields.iter().for_each(|ix| touch(protocol.param(*ix)));
-        response.extracts.iter().for_each(|extract| touch(protocol.param(extract.param)));
+        response.mapping.extracts.iter().for_each(|extract| touch(protocol.param(extract.param)));
+        for rows in &response.mapping.rows {
+            let table = protocol.table(rows.table);
+            assert!(!rows.columns.is_empty() && rows.cells.iter().all(|cell| cell.at < rows.columns.len()));
+            rows.columns.iter().for_each(|column| touch(&table.columns[usize::from(column.column)]));
+        }
     }
     for pair in &protocol.pairs {
         pair.command.iter().for_each(|ix| touch(protocol.command(*ix)));

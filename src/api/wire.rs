@@ -85,6 +85,9 @@ pub struct Element {
 pub struct ElementCounters {
     /// Messages that no response took, or whose checksum was wrong.
     pub unmatched: u64,
+    /// Messages that mean nothing, as `bs:Ignore` says.
+    #[serde(default)]
+    pub ignored: u64,
     /// Tries of pairs and HTTP requests that got no answer in time, or one that counts as none.
     pub timeouts: u64,
     /// Pairs that were not sent because their link was down, and requests that could not be made.

@@ -12,13 +12,20 @@ pub mod handshake;
 pub mod http;
 pub mod json;
 pub mod layout;
+pub mod mapping;
 pub mod mask;
 pub mod message;
 pub mod raw;
 pub mod render;
 pub mod response;
+mod rows;
 pub mod token;
 
+use bytes::Bytes;
+
+use crate::engine::codec::mapping::Problem;
+use crate::engine::param::Params;
+use crate::engine::param::fill::TableFill;
 use crate::language::model::id::ParamIx;
 use crate::value::Value;
 
@@ -29,6 +36,38 @@ pub struct Set {
     pub param: ParamIx,
     /// Its value, not yet fitted to the parameter.
     pub value: Value,
+}
+
+/// What a message or an answer has for the parameters: all of it is set before any of its events runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gathered {
+    /// Values of standalone parameters, in order, with [`Origin::Message`](crate::engine::param::Origin::Message).
+    pub sets: Vec<Set>,
+    /// Rows of tables.
+    pub fills: Vec<TableFill>,
+    /// How many values could not be worked out; to be counted and reported.
+    pub dropped: u32,
+    /// How many more could not be, of which the definition says that they are only counted.
+    pub unsaid: u32,
+    /// The first of those that are to be reported.
+    pub problem: Option<Box<Problem>>,
+}
+
+impl Gathered {
+    /// The values for secret parameters and columns, to hide them before they are set.
+    pub fn secrets<'g>(&'g self, params: &'g Params) -> impl Iterator<Item = Bytes> + 'g {
+        let is_secret = |param: ParamIx| params.describe(param).secret;
+        let sets = self.sets.iter().filter(move |set| is_secret(set.param)).map(|set| set.value.to_bytes());
+        let cells = self.fills.iter().flat_map(move |fill| {
+            let columns = &params.protocol().table(fill.table).columns;
+            let given = fill.cells.iter().zip(fill.columns.iter().cycle());
+            given.filter_map(move |(cell, column)| {
+                let of = columns.get(usize::from(column.column))?;
+                cell.as_ref().filter(|_| is_secret(of.param)).map(Value::to_bytes)
+            })
+        });
+        sets.chain(cells)
+    }
 }
 
 #[cfg(test)]

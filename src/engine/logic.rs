@@ -28,7 +28,7 @@ mod octets;
 mod pair;
 mod param_action;
 mod queue;
-mod receive;
+pub mod receive;
 mod report;
 mod run;
 mod schedule;
@@ -45,8 +45,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::codec::layout::Layouts;
 use crate::engine::codec::message::Message;
-use crate::engine::codec::{self, Set, response};
-use crate::engine::logic::effect::{Counters, Effect, Throttle};
+use crate::engine::codec::{self, Gathered, response};
+use crate::engine::logic::effect::{Counters, Effect, Site, Throttle};
 use crate::engine::logic::link::Link;
 use crate::engine::logic::lock::Lock;
 use crate::engine::logic::receive::Heard;
@@ -380,11 +380,12 @@ impl Engine {
         self.set_done(ctx, outcome)
     }
 
-    /// Values out of the answer to a handshake: all are set, then their events run in order.
-    pub fn captured(&mut self, ctx: &mut Context, sets: Vec<Set>) {
+    /// What the answer to the handshake of a connection has: all is set, then the events run in order.
+    pub fn captured(&mut self, ctx: &mut Context, connection: ConnectionIx, got: Gathered) {
         self.begin();
-        let sets = response::with_parts(&self.params, &self.layouts, sets);
-        self.set_all(ctx, sets);
+        let got = response::with_parts(&self.params, &self.layouts, got);
+        let session = self.protocol.connection(connection).handshake;
+        self.set_all(ctx, got, Site::Item(session.map_or(Item::Protocol, Item::Session)));
         self.run(ctx);
         self.finish(ctx);
     }

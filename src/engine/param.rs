@@ -5,6 +5,7 @@
 //! those who watch with [`Params::change`].
 
 pub mod change;
+pub mod fill;
 mod fit;
 pub mod rows;
 mod saved;

@@ -15,7 +15,7 @@ pub use text::Text;
 
 use crate::language::definition::connection::{Connections, Session, Thread};
 use crate::language::definition::logic::{Action, Group, Pair, Script, Timer, Trigger};
-use crate::language::definition::message::{Command, Response};
+use crate::language::definition::message::{Command, Ignore, Response};
 use crate::language::definition::param::Param;
 use crate::language::source::{Span, Spanned};
 
@@ -41,6 +41,8 @@ pub struct Definition<'a> {
     pub commands: Vec<Command<'a>>,
     /// `Responses/Response`.
     pub responses: Vec<Response<'a>>,
+    /// `Responses/bs:Ignore`.
+    pub ignores: Vec<Ignore<'a>>,
     /// `Pairs/Pair`.
     pub pairs: Vec<Pair<'a>>,
     /// `HTTP/Session`.

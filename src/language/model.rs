@@ -25,7 +25,7 @@ use crate::language::model::id::{
     TriggerIx,
 };
 use crate::language::model::logic::{Action, Group, Item, Pair, Time, Timer, Trigger};
-use crate::language::model::message::{Command, Response};
+use crate::language::model::message::{Command, Ignore, Response};
 use crate::language::model::param::{Param, Table};
 use crate::language::model::token::Token;
 
@@ -47,6 +47,8 @@ pub struct Protocol {
     pub commands: Vec<Command>,
     /// The responses, sorted by id.
     pub responses: Vec<Response>,
+    /// Messages that mean nothing.
+    pub ignores: Vec<Ignore>,
     /// The pairs, sorted by id.
     pub pairs: Vec<Pair>,
     /// The HTTP sessions, sorted by id.

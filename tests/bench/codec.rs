@@ -96,7 +96,7 @@ pub(crate) fn run() {
                 let candidates = protocol.candidates(connection).iter().copied();
                 let (_, reading) =
                     response::take(&params, &layouts, candidates, &message).expect("the message fits");
-                let sets = reading.sets.into_iter().map(|set| (set.param, set.value));
+                let sets = reading.got.sets.into_iter().map(|set| (set.param, set.value));
                 events += params.apply(sets, Origin::Message).len();
             }
         });

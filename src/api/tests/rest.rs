@@ -26,7 +26,7 @@ async fn elements_are_listed_and_shown_in_full() {
     let one = get(served.port, "/api/v1/elements/one").await.json();
     assert_eq!(
         one["counters"],
-        json!({"unmatched": 0, "timeouts": 2, "notSent": 0, "requests": 0, "refusals": 0,
+        json!({"unmatched": 0, "ignored": 0, "timeouts": 2, "notSent": 0, "requests": 0, "refusals": 0,
             "skippedCycles": 0, "queueFull": 0, "cutChains": 1, "droppedValues": 0})
     );
     let broken = get(served.port, "/api/v1/elements/broken").await.json();

@@ -183,6 +183,7 @@ impl From<&effect::Counters> for ElementCounters {
     fn from(counters: &effect::Counters) -> Self {
         Self {
             unmatched: counters.unmatched,
+            ignored: counters.ignored,
             timeouts: counters.timeouts,
             not_sent: counters.not_sent,
             requests: counters.requests,

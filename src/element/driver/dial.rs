@@ -12,7 +12,7 @@ use crate::element::explain;
 use crate::element::handle::{ExplainedLine, ExplainedRequest, WireEvent};
 use crate::element::spec::ConnectionSpec;
 use crate::element::status::{FailureStatus, StageStatus};
-use crate::engine::codec::Set;
+use crate::engine::codec::Gathered;
 use crate::engine::codec::handshake::{self, Address, Answer};
 use crate::engine::codec::mask::Mask;
 use crate::engine::link::Input;
@@ -209,14 +209,15 @@ impl Driver {
         // Only the answer of the peer itself is the definition's business.
         let own = failure.response.as_ref().filter(|_| failure.status().is_some());
         let captured = own.map(|response| self.capture(connection, response));
-        let brought = captured.as_deref().unwrap_or_default();
+        let nothing = Gathered::default();
+        let brought = captured.as_ref().unwrap_or(&nothing);
         let shown = self.shown_failure_with(&mut self.mask_of_answer(brought), failure);
         if let Some(response) = &failure.response {
             self.tap_response(connection, epoch, response, brought);
         }
         self.failed(connection, epoch, shown);
         if let Some(captured) = captured {
-            self.engine.captured(&mut self.ctx, captured);
+            self.engine.captured(&mut self.ctx, connection, captured);
             self.settle();
         }
         let now = self.ctx.wall;
@@ -290,7 +291,7 @@ impl Driver {
         }
     }
 
-    fn capture(&self, connection: ConnectionIx, response: &Response) -> Vec<Set> {
+    fn capture(&self, connection: ConnectionIx, response: &Response) -> Gathered {
         let answer = Answer {
             status_line: &response.status_line,
             headers: &response.headers,
@@ -298,23 +299,16 @@ impl Driver {
         };
         let protocol = self.engine.protocol();
         let session = protocol.connection(connection).handshake.map(|session| protocol.session(session));
-        let Some(exchange) = session.and_then(|session| session.exchanges.first()) else { return Vec::new() };
-        let (captured, dropped) = handshake::capture(self.engine.params(), exchange, &answer);
-        if dropped > 0 {
-            tracing::warn!(
-                element = %self.spec.name, connection = connection.index(), dropped,
-                "values of the handshake's answer could not be worked out"
-            );
-        }
-        captured
+        let Some(exchange) = session.and_then(|session| session.exchanges.first()) else {
+            return Gathered::default();
+        };
+        handshake::capture(self.engine.params(), exchange, &answer)
     }
 
     /// What hides the element's secrets, and those that an answer is about to bring.
-    fn mask_of_answer(&self, captured: &[Set]) -> Mask {
+    fn mask_of_answer(&self, captured: &Gathered) -> Mask {
         let mut mask = self.mask();
-        let params = self.engine.params();
-        let brought = captured.iter().filter(|set| params.describe(set.param).secret);
-        brought.for_each(|set| mask.add(set.value.to_bytes()));
+        captured.secrets(self.engine.params()).for_each(|secret| mask.add(secret));
         mask
     }
 
@@ -323,7 +317,7 @@ impl Driver {
         connection: ConnectionIx,
         epoch: Epoch,
         response: &Response,
-        captured: &[Set],
+        captured: &Gathered,
     ) {
         if !self.is_tapped() {
             return;

@@ -7,11 +7,13 @@ use crate::element::driver::show::payload;
 use crate::element::driver::slot::{Happened, Life};
 use crate::element::handle::WireEvent;
 use crate::element::status::CloseStatus;
+use crate::engine::codec::Gathered;
 use crate::engine::link::cause::Cause;
 use crate::engine::link::policy::verdict_of_close;
 use crate::engine::link::status::{Close, Epoch, Phase};
 use crate::engine::link::{Admission, Effect, Input};
 use crate::engine::logic::link::LinkChange;
+use crate::engine::logic::receive::Taken;
 use crate::language::model::id::ConnectionIx;
 use crate::language::model::message::MessageKind;
 use crate::transport::failure::Failure;
@@ -133,8 +135,8 @@ impl Driver {
         socket.was_up = true;
         let old = life.peer.replace(socket.peer.clone());
         life.last_failure = None;
-        if !captured.is_empty() {
-            self.engine.captured(&mut self.ctx, captured);
+        if captured != Gathered::default() {
+            self.engine.captured(&mut self.ctx, connection, captured);
         }
         let change = if took_over { LinkChange::Swapped } else { LinkChange::Ready };
         self.engine.link(&mut self.ctx, connection, change, old.as_deref());
@@ -239,11 +241,14 @@ impl Driver {
                     };
                     let shown = self.is_tapped().then(|| (self.mask(), message.data().clone()));
                     let taker = self.engine.message(&mut self.ctx, connection, kind, message.into_data());
-                    if let Some((mut mask, data)) = shown {
+                    let response = match taker {
+                        Taken::By(response) => Some(self.engine.protocol().response(response).id.0),
+                        Taken::Unmatched | Taken::Ignored => None,
+                    };
+                    if let Some((mut mask, data)) = shown.filter(|_| taker != Taken::Ignored) {
                         // What it brought may itself be a secret.
                         self.hide(&mut mask);
                         let shown = payload(&mask, &data);
-                        let response = taker.map(|taker| self.engine.protocol().response(taker).id.0);
                         self.tap(connection, Some(epoch), || WireEvent::Received(kind, shown, response));
                     }
                     // What the message caused comes before the next one.

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::element::gate::Ticket;
 use crate::element::status::{CloseStatus, FailureStatus, LinkCounters};
-use crate::engine::codec::Set;
+use crate::engine::codec::Gathered;
 use crate::engine::link::Link;
 use crate::engine::link::status::{Epoch, Phase};
 use crate::language::model::id::{ConnectionIx, SessionIx};
@@ -113,7 +113,7 @@ pub(super) struct Socket {
     /// Whether it ever was the link; one that came too late was not.
     pub(super) was_up: bool,
     /// What the answer to the handshake has for parameters, until the link is up.
-    pub(super) captured: Vec<Set>,
+    pub(super) captured: Gathered,
     /// Events that are taken out and not handled yet; empty between turns.
     pub(super) events: Vec<Event>,
 }

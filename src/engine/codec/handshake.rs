@@ -4,9 +4,9 @@ use rand::Rng;
 
 use bytes::Bytes;
 
-use crate::engine::codec::Set;
 use crate::engine::codec::http::decode;
-use crate::engine::codec::message::Message;
+use crate::engine::codec::message::{Head, Message};
+use crate::engine::codec::{Gathered, Set};
 use crate::engine::param::Params;
 use crate::engine::target::request::{Header, Provenance, Request, RequestError, basic};
 use crate::engine::target::{self, Target, TargetError};
@@ -191,25 +191,25 @@ pub struct Answer<'a> {
 /// What of an answer goes into parameters.
 ///
 /// A header that is given more than once is joined with CR LF; one that is not there makes its parameter empty, so that
-/// nobody reads that of an earlier answer. Of a body that fulfils all of `bs:Match` the values of `bs:Extract` follow; the
-/// answer's second part says how many of them could not be worked out.
-pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> (Vec<Set>, u32) {
-    let mut sets = Vec::new();
+/// nobody reads that of an earlier answer. Of an answer that fulfils all of `bs:Match` the values of `bs:Extract` and the rows
+/// of `bs:Rows` follow.
+pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> Gathered {
+    let mut got = Gathered::default();
     if let Some(param) = exchange.status_param {
-        sets.push(Set { param, value: Value::text(answer.status_line) });
+        got.sets.push(Set { param, value: Value::text(answer.status_line) });
     }
     for (name, param) in &exchange.header_params {
         let same = answer.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
         let values: Vec<_> = same.map(|(_, value)| value.as_str()).collect();
         let value = if values.is_empty() { Value::Empty } else { Value::text(values.join("\r\n")) };
-        sets.push(Set { param: *param, value });
+        got.sets.push(Set { param: *param, value });
     }
-    let Some(body) = answer.body else { return (sets, 0) };
+    let Some(body) = answer.body else { return got };
     if let Some(param) = exchange.content_param {
-        sets.push(Set { param, value: decode(body, content_type(answer.headers)).value });
+        got.sets.push(Set { param, value: decode(body, content_type(answer.headers)).value });
     }
-    if exchange.matches.is_empty() && exchange.extracts.is_empty() {
-        return (sets, 0);
+    if exchange.mapping.is_empty() {
+        return got;
     }
     // JSON is UTF-8 (RFC 8259, 8.1); an answer that names another charset is read in that.
     let text = match decode(body, content_type(answer.headers)).value {
@@ -219,11 +219,16 @@ pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> (Ve
     // Where there is no body (204, say) no path finds anything, and what is said for that case holds.
     let text = if text.is_empty() { Bytes::from_static(b"null") } else { text };
     let message = Message::new(MessageKind::Text, text);
-    if !message.matches(&exchange.matches) {
-        return (sets, 0);
+    let head = Head { status: status(answer.status_line), headers: answer.headers };
+    if message.matches(&exchange.mapping, head) {
+        message.map(&exchange.mapping, params, &mut got);
     }
-    let dropped = message.extract(&exchange.extracts, params, &mut sets);
-    (sets, dropped)
+    got
+}
+
+/// The number in a status line.
+fn status(line: &str) -> Option<u16> {
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 pub(super) fn content_type(headers: &[(String, String)]) -> &str {

@@ -8,12 +8,16 @@
 //! then a walk over notes. A text with more than [`MAX_NOTES`] values gets no tape; its paths walk over the text itself, so that
 //! a hostile message of 16 MiB costs 4 MiB of notes at most.
 
+mod each;
 mod scan;
 
 use std::borrow::Cow;
 
 use crate::engine::codec::json::scan::Scanner;
 use crate::language::model::message::Segment;
+
+use each::spot_of;
+pub(super) use each::{Spot, Step};
 
 /// How deep arrays and objects may nest.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -64,6 +68,23 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// How many elements or members it has; one for a scalar.
+    pub(super) fn count(&self) -> usize {
+        let text = self.literal.as_bytes();
+        let mut scanner = Scanner::new(text);
+        match (self.kind, spot_of(&mut scanner)) {
+            (Kind::Array | Kind::Object, Some(spot)) => {
+                let mut count = 0;
+                let _all = each::scan_children(text, spot, self.kind == Kind::Object, &mut |_, _| {
+                    count += 1;
+                    std::ops::ControlFlow::Continue(())
+                });
+                count
+            }
+            (_, _) => 1,
+        }
+    }
+
     /// The text of a value: a string without quotes and escapes, anything else as it is written.
     pub(super) fn text(&self) -> Cow<'a, str> {
         match self.kind {
@@ -81,6 +102,10 @@ impl<'a> Found<'a> {
 pub(super) struct Tape {
     /// Empty if there are too many values; then paths walk over the text.
     notes: Vec<Note>,
+    /// How many values and names there are.
+    pub(super) values: usize,
+    /// How deep arrays and objects are nested.
+    pub(super) depth: usize,
 }
 
 impl Tape {
@@ -91,9 +116,10 @@ impl Tape {
         }
         // About one value or name in eight bytes is common in short messages; a little too much costs less than growing.
         let notes = Vec::with_capacity((text.len() / 6).clamp(16, 256));
-        let mut scanner = Scanner { text: text.as_bytes(), at: 0, notes, is_noting: true };
+        let mut scanner = Scanner { notes, is_noting: true, ..Scanner::new(text.as_bytes()) };
         scanner.document()?;
-        Ok(Self { notes: if scanner.is_noting { scanner.notes } else { Vec::new() } })
+        let (values, depth) = (scanner.values, scanner.deepest);
+        Ok(Self { notes: if scanner.is_noting { scanner.notes } else { Vec::new() }, values, depth })
     }
 
     /// The value at a singular path of the text that the tape was made of.
@@ -108,6 +134,8 @@ impl Tape {
             at = match segment {
                 Segment::Name(name) => self.member(text, at, name)?,
                 Segment::Index(index) => self.element(at, *index)?,
+                // A path with wildcards is walked by `each`.
+                Segment::All => return None,
             };
         }
         let note = self.notes.get(at)?;
@@ -213,12 +241,13 @@ fn code_point(after: &str) -> (char, usize) {
 
 /// Goes to a path over a text that was checked but has no tape.
 fn walk<'a>(text: &'a [u8], path: &[Segment]) -> Option<Found<'a>> {
-    let mut scanner = Scanner { text, at: 0, notes: Vec::new(), is_noting: false };
+    let mut scanner = Scanner::new(text);
     for segment in path {
         scanner.blanks();
         match segment {
             Segment::Name(name) => scanner.go_to_member(name)?,
             Segment::Index(index) => scanner.go_to_element(*index)?,
+            Segment::All => return None,
         }
     }
     scanner.blanks();

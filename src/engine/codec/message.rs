@@ -1,17 +1,26 @@
 //! A received message or body, looked into at most once for all responses that it is offered to; matches nothing itself.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::engine::codec::Set;
-use crate::engine::codec::json::{Found, JsonError, Kind, Tape};
+use crate::engine::codec::Gathered;
+use crate::engine::codec::json::{Found, JsonError, Kind, Step, Tape};
+use crate::engine::codec::mapping::{self, Problem, Why};
+use crate::engine::codec::rows;
 use crate::engine::param::Params;
-use crate::language::model::id::ParamIx;
-use crate::language::model::message::{Extract, JsonPath, Match, MessageKind, PathForm, Test};
-use crate::language::model::param::ValueType;
-use crate::value::{Value, parse_number};
+use crate::language::model::message::{
+    General, JsonPath, Mapping, Match, MessageKind, Path, PathForm, Place, Test,
+};
+use crate::value::parse_number;
+
+/// How many values a message may have that a general path is evaluated on: its tree takes some 50 bytes for each.
+const MAX_TREE: usize = 1 << 19;
+
+/// How many steps the evaluation of a general path may take at most, as worked out before.
+const MAX_STEPS: usize = 1 << 24;
 
 /// A received message, or the body of an answer.
 ///
@@ -25,6 +34,19 @@ pub struct Message {
     /// What general paths are evaluated on.
     tree: OnceLock<Option<Box<serde_json::Value>>>,
 }
+
+/// What comes with the body of an HTTP answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head<'a> {
+    /// The status; none for a message of a WebSocket.
+    pub status: Option<u16>,
+    /// Names and values in the order received.
+    pub headers: &'a [(String, String)],
+}
+
+/// A general path that would take too long on a message, or a message that is too large for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMuch;
 
 impl Message {
     /// Takes a message as it came.
@@ -48,7 +70,7 @@ impl Message {
         self.tape().err()
     }
 
-    fn tape(&self) -> Result<&Tape, &JsonError> {
+    pub(super) fn tape(&self) -> Result<&Tape, &JsonError> {
         let tape = self.tape.get_or_init(|| {
             let text = std::str::from_utf8(self.json())
                 .map_err(|error| JsonError { what: "not UTF-8", at: error.valid_up_to() })?;
@@ -58,88 +80,169 @@ impl Message {
     }
 
     /// The bytes without a byte order mark in front, which is not part of the text (RFC 8259, section 8.1).
-    fn json(&self) -> &[u8] {
+    pub(super) fn json(&self) -> &[u8] {
         self.payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.payload)
     }
 
-    fn tree(&self) -> Option<&serde_json::Value> {
-        let tree = self.tree.get_or_init(|| {
-            self.tape().ok()?;
-            serde_json::from_slice(self.json()).ok().map(Box::new)
-        });
-        tree.as_deref()
+    /// What general paths are evaluated on, if this one can be within bounds.
+    pub(super) fn tree_for(&self, path: &General) -> Result<Option<&serde_json::Value>, TooMuch> {
+        if self.tape().is_err() {
+            return Ok(None);
+        }
+        if !self.allows(path) {
+            return Err(TooMuch);
+        }
+        let tree = self.tree.get_or_init(|| serde_json::from_slice(self.json()).ok().map(Box::new));
+        Ok(tree.as_deref())
+    }
+
+    /// Whether a general path is evaluated in bounded time and memory.
+    pub(super) fn allows(&self, path: &General) -> bool {
+        self.tape().is_ok_and(|tape| tape.values <= MAX_TREE && steps(path, tape) <= MAX_STEPS)
     }
 
     /// What a path selects; of several nodes the first.
     pub(super) fn select(&self, path: &JsonPath) -> Option<Node<'_>> {
+        self.try_select(path).unwrap_or_default()
+    }
+
+    /// As [`Message::select`], or that the path would take too long.
+    pub(super) fn try_select(&self, path: &JsonPath) -> Result<Option<Node<'_>>, TooMuch> {
         match &path.form {
-            PathForm::Singular(segments) => self.tape().ok()?.find(self.json(), segments).map(Node::Literal),
-            PathForm::General(general) => general.query(self.tree()?).first().map(Node::Tree),
-        }
-    }
-
-    /// Whether all conditions of `bs:Match` hold; none do on a message that is no JSON.
-    pub fn matches(&self, matches: &[Match]) -> bool {
-        matches.iter().all(|one| self.holds(one))
-    }
-
-    fn holds(&self, one: &Match) -> bool {
-        if self.json_error().is_some() {
-            return false;
-        }
-        let node = self.select(&one.path);
-        match (&one.test, node) {
-            (Test::Exists(wanted), node) => node.is_some() == *wanted,
-            (Test::Equals(text), Some(node)) => node.equals(text),
-            (Test::Matches(pattern), Some(node)) => pattern.is_match(&node.text()),
-            (Test::Equals(_) | Test::Matches(_), None) => false,
-        }
-    }
-
-    /// The values of `bs:Extract`, and how many could not be worked out.
-    ///
-    /// A path that selects nothing gives the default, or nothing. A divisor that is not there divides by one; one that is zero
-    /// or no number drops the value. On a message that is no JSON nothing is set and each extract counts as dropped.
-    pub fn extract(&self, extracts: &[Extract], params: &Params, sets: &mut Vec<Set>) -> u32 {
-        if extracts.is_empty() {
-            return 0;
-        }
-        if self.json_error().is_some() {
-            return u32::try_from(extracts.len()).unwrap_or(u32::MAX);
-        }
-        let mut dropped = 0;
-        sets.reserve(extracts.len());
-        for extract in extracts {
-            match self.extracted(extract, params) {
-                Ok(Some(value)) => sets.push(Set { param: extract.param, value }),
-                Ok(None) => {}
-                Err(NoQuotient) => dropped += 1,
+            PathForm::Singular(segments) => {
+                let Ok(tape) = self.tape() else { return Ok(None) };
+                Ok(tape.find(self.json(), segments).map(Node::Literal))
+            }
+            PathForm::Each(_) => {
+                let mut first = None;
+                self.each(path, &mut |trail| {
+                    first = trail.last().and_then(|step| step.spot.found(self.json()));
+                    ControlFlow::Break(())
+                });
+                Ok(first.map(Node::Literal))
+            }
+            PathForm::General(general) => {
+                let Some(tree) = self.tree_for(general)? else { return Ok(None) };
+                Ok(general.query.query(tree).first().map(Node::Tree))
             }
         }
-        dropped
     }
 
-    fn extracted(&self, extract: &Extract, params: &Params) -> Result<Option<Value>, NoQuotient> {
-        let Some(node) = self.select(&extract.path) else { return Ok(extract.default.clone()) };
-        let value = node.value(value_type(params, extract.param), params.get(extract.param));
-        let Some(divisor) = extract.divisor.as_ref().and_then(|path| self.select(path)) else {
-            return Ok(Some(value));
-        };
-        match (value.as_number(), parse_number(&divisor.text())) {
-            (Some(number), Some(divisor)) => match Value::number(number / divisor) {
-                Value::Empty => Err(NoQuotient),
-                quotient @ (Value::Number(_) | Value::Text(_) | Value::Bytes(_)) => Ok(Some(quotient)),
+    /// Goes over the values of a path of names, indices and wildcards.
+    pub(super) fn each(&self, path: &JsonPath, visit: &mut dyn FnMut(&[Step]) -> ControlFlow<()>) {
+        let (PathForm::Singular(segments) | PathForm::Each(segments)) = &path.form else { return };
+        let Ok(tape) = self.tape() else { return };
+        let Some(spot) = tape.root(self.json()) else { return };
+        let mut trail = vec![Step { spot, name: None }];
+        let _flow = tape.each(self.json(), &mut trail, segments, visit);
+    }
+
+    /// How many values a path selects.
+    pub(super) fn count(&self, path: &JsonPath) -> Result<usize, TooMuch> {
+        match &path.form {
+            PathForm::Singular(_) | PathForm::Each(_) => {
+                let mut count = 0;
+                self.each(path, &mut |_| {
+                    count += 1;
+                    ControlFlow::Continue(())
+                });
+                Ok(count)
+            }
+            PathForm::General(general) => {
+                Ok(self.tree_for(general)?.map_or(0, |tree| general.query.query(tree).len()))
+            }
+        }
+    }
+
+    /// Whether all conditions of `bs:Match` hold.
+    ///
+    /// One that looks into the message does not hold on a message that is not of the format. A header or a status that is not
+    /// there is nothing.
+    pub fn matches(&self, mapping: &Mapping, head: Head<'_>) -> bool {
+        self.fulfils(&mapping.matches, head)
+    }
+
+    /// Whether all of some conditions hold.
+    pub fn fulfils(&self, matches: &[Match], head: Head<'_>) -> bool {
+        matches.iter().all(|one| self.holds(one, head))
+    }
+
+    fn holds(&self, one: &Match, head: Head<'_>) -> bool {
+        match &one.at {
+            Place::Part(Path::Json(path)) => {
+                if self.json_error().is_some() {
+                    return false;
+                }
+                test_node(&one.test, self.select(path))
+            }
+            Place::Whole => match std::str::from_utf8(&self.payload) {
+                Ok(text) => test_text(&one.test, Some(text)),
+                Err(_) => false,
             },
-            (Some(_) | None, None) | (None, Some(_)) => Err(NoQuotient),
+            Place::Header(name) => {
+                let same = head.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+                let values: Vec<&str> = same.map(|(_, value)| value.as_str()).collect();
+                test_text(&one.test, (!values.is_empty()).then(|| values.join("\r\n")).as_deref())
+            }
+            Place::Status => match &one.test {
+                Test::Among(ranges) => head.status.is_some_and(|status| {
+                    ranges.iter().any(|(first, last)| (*first..=*last).contains(&status))
+                }),
+                Test::Equals(_) | Test::Exists(_) | Test::Matches(_) => false,
+            },
+        }
+    }
+
+    /// What a message has for the parameters: `bs:Extract` and then `bs:Rows`.
+    ///
+    /// A path that selects nothing gives the default, or nothing. What cannot be worked out is counted, and the first of it
+    /// described. On a message that is not of the format nothing is set, and each extract and each list counts as dropped.
+    pub fn map(&self, mapping: &Mapping, params: &Params, got: &mut Gathered) {
+        if mapping.extracts.is_empty() && mapping.rows.is_empty() {
+            return;
+        }
+        if let Some(error) = self.json_error() {
+            let count = mapping.extracts.len() + mapping.rows.len();
+            let problem = Problem { path: None, param: None, table: None, why: Why::NotOfFormat(error.what) };
+            got.lose(u32::try_from(count).unwrap_or(u32::MAX), || problem);
+            return;
+        }
+        got.sets.reserve(mapping.extracts.len());
+        for extract in &mapping.extracts {
+            mapping::extract(self, extract, params, got);
+        }
+        for one in &mapping.rows {
+            rows::gather(self, one, params, got);
         }
     }
 }
 
-/// A value and its divisor have no quotient.
-struct NoQuotient;
+/// How many steps the evaluation of a general path takes at most.
+///
+/// A value is reached in as many ways as it has values around it for each descent behind the first, and for each selector of a
+/// union; a filter that looks at the whole message does so for each value.
+fn steps(path: &General, tape: &Tape) -> usize {
+    let ways = tape.depth.max(1).saturating_pow(path.power).saturating_mul(path.fan as usize);
+    let each = if path.absolute_filter { tape.values } else { 1 };
+    tape.values.saturating_mul(ways).saturating_mul(each)
+}
 
-fn value_type(params: &Params, param: ParamIx) -> ValueType {
-    params.describe(param).value_type
+fn test_node(test: &Test, node: Option<Node<'_>>) -> bool {
+    match (test, node) {
+        (Test::Exists(wanted), node) => node.is_some() == *wanted,
+        (Test::Equals(text), Some(node)) => node.equals(text),
+        (Test::Matches(pattern), Some(node)) => pattern.is_match(&node.text()),
+        (Test::Equals(_) | Test::Matches(_), None) | (Test::Among(_), _) => false,
+    }
+}
+
+fn test_text(test: &Test, text: Option<&str>) -> bool {
+    match (test, text) {
+        (Test::Exists(wanted), text) => text.is_some() == *wanted,
+        (Test::Equals(wanted), Some(text)) => text.trim() == wanted.trim(),
+        (Test::Matches(pattern), Some(text)) => pattern.is_match(text),
+        (Test::Equals(_) | Test::Matches(_), None) | (Test::Among(_), _) => false,
+    }
 }
 
 /// A value that a path selects.
@@ -167,7 +270,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    /// The value as JSON.
+    pub(super) fn literal(&self) -> Cow<'a, str> {
+        match self {
+            Self::Literal(found) => Cow::Borrowed(found.literal),
+            Self::Tree(value) => Cow::Owned(value.to_string()),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Literal(found) => found.kind,
             Self::Tree(serde_json::Value::Null) => Kind::Null,
@@ -180,8 +291,18 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// How many elements or members it has; one for a scalar.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Tree(serde_json::Value::Array(list)) => list.len(),
+            Self::Tree(serde_json::Value::Object(members)) => members.len(),
+            Self::Tree(_) => 1,
+            Self::Literal(found) => found.count(),
+        }
+    }
+
     /// Whether it is what a text says: that string, or that number, `true`, `false` or `null`.
-    fn equals(&self, text: &str) -> bool {
+    pub(super) fn equals(&self, text: &str) -> bool {
         match self.kind() {
             Kind::Text | Kind::EscapedText | Kind::Null | Kind::True | Kind::False => self.text() == text,
             Kind::Number => {
@@ -191,52 +312,6 @@ impl<'a> Node<'a> {
             Kind::Array | Kind::Object => false,
         }
     }
-
-    /// The value for a parameter: `null` is empty, `true` and `false` are 1 and 0 for numbers, arrays and objects are JSON text.
-    ///
-    /// A text parameter gets a number as it is written in the message, so that no digit is lost. A text that is the present
-    /// one shares its memory.
-    fn value(&self, value_type: ValueType, present: &Value) -> Value {
-        let is_number = match value_type {
-            ValueType::Double | ValueType::HighNibble => true,
-            ValueType::String => false,
-        };
-        match self.kind() {
-            Kind::Null => Value::Empty,
-            Kind::True if is_number => Value::Number(1.0),
-            Kind::False if is_number => Value::Number(0.0),
-            Kind::Number if is_number => {
-                let text = self.text();
-                whole(&text)
-                    .or_else(|| parse_number(&text))
-                    .map_or_else(|| Value::text(&*text), Value::Number)
-            }
-            Kind::True
-            | Kind::False
-            | Kind::Number
-            | Kind::Text
-            | Kind::EscapedText
-            | Kind::Array
-            | Kind::Object => match (self.text(), present) {
-                (text, Value::Text(present)) if *text == **present => Value::Text(present.clone()),
-                (text, Value::Text(_) | Value::Empty | Value::Number(_) | Value::Bytes(_)) => {
-                    Value::text(&*text)
-                }
-            },
-        }
-    }
-}
-
-/// A short whole number, which most are; `None` for all others.
-fn whole(text: &str) -> Option<f64> {
-    /// Nine digits are below 2^32.
-    const DIGITS: usize = 9;
-    let (digits, sign) = text.strip_prefix('-').map_or((text, 1.0), |digits| (digits, -1.0));
-    if digits.is_empty() || digits.len() > DIGITS {
-        return None;
-    }
-    let add = |sum: u32, byte: u8| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0'));
-    digits.bytes().try_fold(0, add).map(|number| sign * f64::from(number))
 }
 
 #[cfg(test)]

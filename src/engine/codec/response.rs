@@ -5,8 +5,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::engine::codec::layout::Layouts;
-use crate::engine::codec::message::Message;
-use crate::engine::codec::{Set, bits, checksum, command, raw};
+use crate::engine::codec::mapping::{Problem, Why};
+use crate::engine::codec::message::{Head, Message};
+use crate::engine::codec::{Gathered, Set, bits, checksum, command, raw};
 use crate::engine::param::Params;
 use crate::language::model::id::{ParamIx, ResponseIx};
 use crate::language::model::message::{MessageKind, Response};
@@ -32,17 +33,15 @@ pub enum Fit {
 pub struct Reading {
     /// How well it fits.
     pub fit: Fit,
-    /// What is to be set, in order, with [`Origin::Message`](crate::engine::param::Origin::Message).
-    pub sets: Vec<Set>,
+    /// What is to be set.
+    pub got: Gathered,
     /// Where each field stands in the message, by position, as far as it was read.
     pub fields: Vec<Range<usize>>,
-    /// How many values were dropped because their bytes do not fit the raw type; to be counted.
-    pub dropped: u32,
 }
 
 impl Reading {
     fn none() -> Self {
-        Self { fit: Fit::None, sets: Vec::new(), fields: Vec::new(), dropped: 0 }
+        Self { fit: Fit::None, got: Gathered::default(), fields: Vec::new() }
     }
 }
 
@@ -91,7 +90,7 @@ fn read_at(
 ) -> Reading {
     let described = params.protocol().response(response);
     let fields = layouts.response(params.protocol(), response);
-    if !takes_json(described, fields, message) {
+    if !is_taken(described, fields, message) {
         return Reading::none();
     }
     let cutter = Cutter {
@@ -106,8 +105,8 @@ fn read_at(
     };
     let mut reading = cutter.read();
     if reading.fit == Fit::Full {
-        let first = reading.sets.len();
-        reading.dropped += message.extract(&described.extracts, params, &mut reading.sets);
+        let first = reading.got.sets.len();
+        message.map(&described.mapping, params, &mut reading.got);
         split_sets(params, layouts, &mut reading, first, depth);
     }
     reading
@@ -115,8 +114,8 @@ fn read_at(
 
 /// Adds what the values from the `first` one are split into.
 fn split_sets(params: &Params, layouts: &Layouts, reading: &mut Reading, first: usize, depth: u8) {
-    for at in first..reading.sets.len() {
-        let Some(set) = reading.sets.get(at).filter(|set| is_split(params.describe(set.param))) else {
+    for at in first..reading.got.sets.len() {
+        let Some(set) = reading.got.sets.get(at).filter(|set| is_split(params.describe(set.param))) else {
             continue;
         };
         let (param, bytes) = (set.param, field_bytes(params, set.param, &set.value));
@@ -135,10 +134,10 @@ fn field_bytes(params: &Params, param: ParamIx, value: &Value) -> Bytes {
 }
 
 /// Values from elsewhere than the fields of a message, with what they are split into behind them.
-pub fn with_parts(params: &Params, layouts: &Layouts, sets: Vec<Set>) -> Vec<Set> {
-    let mut reading = Reading { sets, ..Reading::none() };
+pub fn with_parts(params: &Params, layouts: &Layouts, got: Gathered) -> Gathered {
+    let mut reading = Reading { got, ..Reading::none() };
     split_sets(params, layouts, &mut reading, 0, 0);
-    reading.sets
+    reading.got
 }
 
 /// What the value of a parameter is split into: the bits of a group, the fields of the response that a parameter of type
@@ -149,7 +148,7 @@ pub fn parts(params: &Params, layouts: &Layouts, param: ParamIx) -> Vec<Set> {
     let mut reading = Reading::none();
     let bytes = field_bytes(params, param, params.get(param));
     split(params, layouts, param, &bytes, &mut reading, 0);
-    reading.sets
+    reading.got.sets
 }
 
 /// Adds what the bytes of a field are split into.
@@ -163,14 +162,13 @@ fn split(
 ) {
     let described = params.describe(param);
     if described.kind == ParamKind::Group {
-        reading.sets.extend(bits::read(params, param, bytes));
+        reading.got.sets.extend(bits::read(params, param, bytes));
     }
     if let Some(response) = described.response.filter(|_| depth < MAX_DEPTH) {
         // What a field holds has no kind of its own; JSON is read from binary messages too.
         let message = Message::new(MessageKind::Binary, bytes.clone());
         let inner = read_at(params, layouts, response, &message, depth + 1);
-        reading.sets.extend(inner.sets);
-        reading.dropped += inner.dropped;
+        reading.got.add(inner.got);
     }
 }
 
@@ -188,7 +186,8 @@ pub fn checksum_is_right(
     let position = fields.iter().position(|param| params.describe(*param).kind == ParamKind::Crc);
     let crc = position.and_then(|position| Some((position, *fields.get(position)?)));
     let Some((position, param)) = crc.filter(|_| checksum::is_run(how.kind)) else { return true };
-    let received = reading.sets.iter().find(|set| set.param == param).and_then(|set| set.value.as_number());
+    let received =
+        reading.got.sets.iter().find(|set| set.param == param).and_then(|set| set.value.as_number());
     let expected = command::covered(message.payload(), &reading.fields, position, how)
         .and_then(|bytes| checksum::of(how, command::width(params, param), &bytes));
     #[expect(clippy::cast_precision_loss, reason = "checksums have at most four bytes in practice")]
@@ -196,9 +195,9 @@ pub fn checksum_is_right(
     expected.is_some() && expected == received
 }
 
-fn takes_json(described: &Response, fields: &[ParamIx], message: &Message) -> bool {
-    let only_json = fields.is_empty() && !(described.matches.is_empty() && described.extracts.is_empty());
-    message.matches(&described.matches) && !(only_json && message.json_error().is_some())
+fn is_taken(described: &Response, fields: &[ParamIx], message: &Message) -> bool {
+    let only_inside = fields.is_empty() && described.mapping.looks_inside();
+    message.matches(&described.mapping, Head::default()) && !(only_inside && message.json_error().is_some())
 }
 
 /// Why reading stops.
@@ -235,7 +234,7 @@ impl<'a> Cutter<'a> {
             Err(Stop::Mismatch) => Fit::Partial,
             Err(Stop::NoEnd) => {
                 let empty = |param: &ParamIx| Set { param: *param, value: Value::Empty };
-                self.out.sets =
+                self.out.got.sets =
                     self.fields.iter().filter(|p| self.constant(**p).is_none()).map(empty).collect();
                 Fit::Partial
             }
@@ -325,7 +324,7 @@ impl<'a> Cutter<'a> {
 
     /// A length that another parameter says: as just read from this message, else its present value.
     fn number_of(&self, param: ParamIx) -> Option<usize> {
-        let read = self.out.sets.iter().rev().find(|set| set.param == param);
+        let read = self.out.got.sets.iter().rev().find(|set| set.param == param);
         let number = read.map_or(self.params.get(param), |set| &set.value).as_number()?;
         let whole = number.fract() == 0.0 && (0.0..=4_294_967_295.0).contains(&number);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
@@ -344,10 +343,13 @@ impl<'a> Cutter<'a> {
         };
         match value {
             Ok(value) => {
-                self.out.sets.push(Set { param, value });
+                self.out.got.sets.push(Set { param, value });
                 split(self.params, self.layouts, param, &bytes, &mut self.out, self.depth);
             }
-            Err(_) => self.out.dropped += 1,
+            Err(_) => {
+                let problem = Problem { path: None, param: Some(param), table: None, why: Why::RawType };
+                self.out.got.lose(1, || problem);
+            }
         }
     }
 

@@ -208,7 +208,7 @@ impl Engine {
             ResponseOp::Read => {
                 if let Some((_, message)) = at.and_then(|at| self.last.get(at)) {
                     let reading = response::read(&self.params, &self.layouts, response, message);
-                    self.set_all(ctx, reading.sets);
+                    self.set_all(ctx, reading.got, Site::Item(Item::Response(response)));
                 }
             }
             ResponseOp::Clear => {

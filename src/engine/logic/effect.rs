@@ -114,6 +114,8 @@ pub enum Code {
     Condition,
     /// A response could not be read.
     Response,
+    /// Rows of a message found no place in their table.
+    Rows,
     /// An action has nothing to work on, or an operand that it cannot use.
     Action,
     /// Something that is not run yet.
@@ -193,6 +195,8 @@ pub struct Counters {
     pub messages: u64,
     /// Messages that no response took.
     pub unmatched: u64,
+    /// Messages that mean nothing, as the definition says.
+    pub ignored: u64,
     /// Messages handed to links.
     pub sent: u64,
     /// Tries of pairs that got no answer.

@@ -252,7 +252,7 @@ impl Engine {
     fn read_again(&self, param: ParamIx) -> Option<Value> {
         self.last.iter().rev().find_map(|(response, message)| {
             let reading = response::read(&self.params, &self.layouts, *response, message);
-            reading.sets.into_iter().find(|set| set.param == param).map(|set| set.value)
+            reading.got.sets.into_iter().find(|set| set.param == param).map(|set| set.value)
         })
     }
 }

@@ -2,23 +2,33 @@
 
 use bytes::Bytes;
 
-use crate::engine::codec::message::Message;
+use crate::engine::codec::message::{Head, Message};
 use crate::engine::codec::response::{self, Fit, Reading};
 use crate::engine::logic::Engine;
-use crate::engine::logic::effect::{Code, Severity, Site};
+use crate::engine::logic::effect::Site;
 use crate::engine::logic::queue::Phase;
 use crate::engine::logic::stack::Frame;
 use crate::engine::logic::state::Chain;
-use crate::engine::param::Rejected;
 use crate::engine::session::{self, Received};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, PairIx, ResponseIx};
 use crate::language::model::logic::{Item, ParamOp, Run, Time};
-use crate::language::model::message::MessageKind;
+use crate::language::model::message::{Ignore, MessageKind};
 use crate::value::Context;
 
 /// How long a message may be that is kept for actions that read it again.
 const MAX_KEPT: usize = 64 << 10;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A response took it.
+    By(ResponseIx),
+    /// No response did; it is counted.
+    Unmatched,
+    /// It means nothing (`bs:Ignore`).
+    Ignored,
+}
 
 /// Who wants to know of a response besides its parameters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,15 +72,13 @@ pub(super) fn heard(protocol: &Protocol) -> Box<[Heard]> {
 
 impl Engine {
     /// A message of the peer, and all that it causes; the driver has dropped those of older links.
-    ///
-    /// Gives the response that took it; none if none did.
     pub fn message(
         &mut self,
         ctx: &mut Context,
         connection: ConnectionIx,
         kind: MessageKind,
         payload: Bytes,
-    ) -> Option<ResponseIx> {
+    ) -> Taken {
         self.begin();
         self.receiving = Some(connection);
         let taker = self.receive(ctx, connection, kind, payload);
@@ -89,12 +97,16 @@ impl Engine {
         connection: ConnectionIx,
         kind: MessageKind,
         payload: Bytes,
-    ) -> Option<ResponseIx> {
+    ) -> Taken {
         self.counters.messages += 1;
         let message = Message::new(kind, payload);
+        if !self.protocol.ignores.is_empty() && self.is_ignored(connection, &message) {
+            self.counters.ignored += 1;
+            return Taken::Ignored;
+        }
         let Some((response, reading)) = self.taker(connection, &message) else {
             self.count_unmatched();
-            return None;
+            return Taken::Unmatched;
         };
         let then = self.waiter(connection, response);
         let heard = self.heard[response.index()];
@@ -103,13 +115,20 @@ impl Engine {
             self.keep(response, message);
             self.stack.push(Frame::Read { response, then });
             self.fire(Item::Response(response), Time::Before);
-            return Some(response);
+            return Taken::By(response);
         }
         if heard.has(Heard::KEEP) {
             self.keep(response, message);
         }
         self.accept(ctx, response, reading, then);
-        Some(response)
+        Taken::By(response)
+    }
+
+    /// Whether the definition says that a message means nothing.
+    fn is_ignored(&self, connection: ConnectionIx, message: &Message) -> bool {
+        let here = |ignore: &&Ignore| ignore.connection.is_none_or(|only| only == connection);
+        let mut ignores = self.protocol.ignores.iter().filter(here);
+        ignores.any(|ignore| message.fulfils(&ignore.matches, Head::default()))
     }
 
     /// Which response takes a message: those of the waiting pairs first.
@@ -176,15 +195,6 @@ impl Engine {
         reading: Reading,
         then: Option<(u16, Received)>,
     ) {
-        for _ in 0..reading.dropped {
-            let _counted = self.params.reject(Rejected::RawType);
-        }
-        if reading.dropped > 0 {
-            let site = Site::Item(Item::Response(response));
-            self.report(ctx.now, Severity::Warning, Code::Response, &[site], |protocol| {
-                format!("{} has a field that does not fit its raw type", site.describe(protocol))
-            });
-        }
         if reading.fit == Fit::Full {
             if let Some((queue, received)) = then {
                 self.chain = Chain::Input(Some(queue));
@@ -194,7 +204,7 @@ impl Engine {
                 self.fire(Item::Response(response), Time::After);
             }
         }
-        self.set_all(ctx, reading.sets);
+        self.set_all(ctx, reading.got, Site::Item(Item::Response(response)));
     }
 
     fn keep(&mut self, response: ResponseIx, message: Message) {

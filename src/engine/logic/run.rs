@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::codec::{Set, bits, condition, response};
+use crate::engine::codec::{Gathered, Set, bits, condition, response};
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::stack::{self, Branch, Fired, Frame, Phase, Via};
 use crate::engine::logic::state::Follow;
@@ -278,14 +278,18 @@ impl Engine {
     }
 
     /// Sets all values of a message first; their events run in order afterwards.
-    pub(super) fn set_all(&mut self, ctx: &Context, sets: Vec<Set>) {
+    pub(super) fn set_all(&mut self, ctx: &Context, got: Gathered, site: Site) {
         let mut events = std::mem::take(&mut self.spare);
-        for set in sets {
+        self.report_lost(ctx.now, &got, site);
+        for set in got.sets {
             match self.params.set(set.param, set.value, Origin::Message) {
                 Outcome::Event(event) => events.push(event),
                 Outcome::Quiet => {}
                 Outcome::Rejected(rejected) => self.report_dropped(ctx.now, set.param, &rejected),
             }
+        }
+        for fill in got.fills {
+            events.extend(self.fill_table(ctx.now, fill, site));
         }
         if events.iter().all(|event| self.follow[event.param.index()].is_none()) {
             for event in events.drain(..) {

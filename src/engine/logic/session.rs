@@ -12,7 +12,6 @@ use crate::engine::logic::queue::{Phase, Run};
 use crate::engine::logic::state::Chain;
 use crate::engine::logic::token::Permit;
 use crate::engine::logic::{Engine, Life, limits};
-use crate::engine::param::Rejected;
 use crate::engine::session::requests::{After, Ending, Input, Order, Redirects, Requests, State, Verdict};
 use crate::engine::session::token::TokenState;
 use crate::language::model::connection::ConnectionKind;
@@ -262,23 +261,14 @@ impl Engine {
             self.counters.refusals += 1;
             self.links[requests.connection.index()].refusals += 1;
         }
-        let (mut sets, dropped) = handshake::capture(&self.params, exchange, answer);
+        let mut got = handshake::capture(&self.params, exchange, answer);
         if meaning == Meaning::Good {
-            sets.extend(self.tokens_came(ctx, requests.session, requests.exchange, answer));
-        }
-        for _ in 0..dropped {
-            let _counted = self.params.reject(Rejected::RawType);
-        }
-        if dropped > 0 {
-            let site = Site::Item(Item::Session(requests.session));
-            self.report(ctx.now, Severity::Warning, Code::Response, &[site], |protocol| {
-                format!("an answer of {} has values that could not be worked out", site.describe(protocol))
-            });
+            got.sets.extend(self.tokens_came(ctx, requests.session, requests.exchange, answer));
         }
         // The last frame runs first: what the end causes waits for the events of the values.
         let verdict = self.advance_requests(ctx, queue, Input::Answered(meaning));
-        let sets = response::with_parts(&self.params, &self.layouts, sets);
-        self.set_all(ctx, sets);
+        let got = response::with_parts(&self.params, &self.layouts, got);
+        self.set_all(ctx, got, Site::Item(Item::Session(requests.session)));
         verdict
     }
 

@@ -24,14 +24,14 @@ pub enum Fill {
 
 /// The state of a row in a column of type `state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RowState {
+pub(super) enum RowState {
     Updated = 1,
     Equal = 2,
     New = 3,
 }
 
 impl RowState {
-    fn value(self) -> Value {
+    pub(super) fn value(self) -> Value {
         Value::Number(f64::from(self as u8))
     }
 }
@@ -220,7 +220,7 @@ impl Params {
         let Some(row) = self.rows(table).get(&key) else {
             let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
             self.rejected += dropped;
-            return self.insert(table, key, kept).map(|key| (key, true));
+            return self.insert(table, key, kept, MAX_ROWS).map(|key| (key, true));
         };
         let key = row.key().clone();
         let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
@@ -237,15 +237,16 @@ impl Params {
             return Err(Rejected::KeyTaken(key));
         }
         let fitted = self.fit_row(table, &key, cells, origin)?;
-        self.insert(table, key, fitted)
+        self.insert(table, key, fitted, MAX_ROWS)
     }
 
-    /// Puts a new row at the end, with the columns that the engine fills.
-    fn insert(
+    /// Puts a new row at the end, with the columns that the engine fills; refuses it where there are `most` rows already.
+    pub(super) fn insert(
         &mut self,
         table: TableIx,
         key: Arc<str>,
         fitted: Vec<(u16, Value)>,
+        most: usize,
     ) -> Result<Arc<str>, Rejected> {
         let described = self.protocol.table(table);
         let mut cells = vec![Value::Empty; described.columns.len()];
@@ -253,7 +254,7 @@ impl Params {
             cells[usize::from(column)] = value;
         }
         let rows = self.tables[table.index()].get_or_insert_with(|| Box::new(Rows::none()));
-        if rows.len() >= MAX_ROWS {
+        if rows.len() >= most {
             return Err(Rejected::Full);
         }
         for (column, (of, cell)) in (0_u16..).zip(described.columns.iter().zip(&mut cells)) {
@@ -324,7 +325,7 @@ impl Params {
         (kept, dropped)
     }
 
-    fn fit_cell(
+    pub(super) fn fit_cell(
         &self,
         table: TableIx,
         key: &str,

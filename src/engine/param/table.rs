@@ -1,6 +1,6 @@
 //! The rows of one table, addressed by primary key; knows nothing of columns, types and events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::value::Value;
@@ -36,9 +36,11 @@ impl Row {
 /// The rows of a table, in the order in which they came.
 #[derive(Debug)]
 pub struct Rows {
-    rows: Vec<Row>,
-    // Invariant: for every row its key with its position, and nothing else.
+    rows: VecDeque<Row>,
+    // Invariant: for every row its key with its position plus `gone`, and nothing else.
     positions: BTreeMap<Arc<str>, usize>,
+    /// How many rows were taken away at the front, so that the positions of the others need no change.
+    gone: usize,
     /// The highest number that a row was given by `autoincrement`.
     highest: u64,
 }
@@ -46,7 +48,7 @@ pub struct Rows {
 impl Rows {
     /// No rows.
     pub(super) const fn none() -> Self {
-        Self { rows: Vec::new(), positions: BTreeMap::new(), highest: 0 }
+        Self { rows: VecDeque::new(), positions: BTreeMap::new(), gone: 0, highest: 0 }
     }
 
     /// How many rows there are.
@@ -71,7 +73,7 @@ impl Rows {
 
     /// The position of a row, from 0.
     pub fn position(&self, key: &str) -> Option<usize> {
-        self.positions.get(key).copied()
+        self.positions.get(key).and_then(|position| position.checked_sub(self.gone))
     }
 
     /// The rows in order.
@@ -90,13 +92,26 @@ impl Rows {
         self.rows.get_mut(position).map(|row| &mut *row.cells)
     }
 
+    /// The cells of the row at a position, to be changed.
+    pub(super) fn cells_at(&mut self, position: usize) -> Option<&mut [Value]> {
+        self.rows.get_mut(position).map(|row| &mut *row.cells)
+    }
+
+    /// Takes the oldest row away; says its key.
+    pub(super) fn pop_front(&mut self) -> Option<Arc<str>> {
+        let row = self.rows.pop_front()?;
+        self.positions.remove(&row.key);
+        self.gone += 1;
+        Some(row.key)
+    }
+
     /// Adds a row at the end; the caller has made sure that its key is new.
     pub(super) fn push(&mut self, row: Row) {
         if let Ok(number) = row.key.parse() {
             self.highest = self.highest.max(number);
         }
-        self.positions.insert(row.key.clone(), self.rows.len());
-        self.rows.push(row);
+        self.positions.insert(row.key.clone(), self.gone + self.rows.len());
+        self.rows.push_back(row);
     }
 
     /// The next number for a column of type `autoincrement`.
@@ -106,18 +121,24 @@ impl Rows {
 
     /// Takes one row away.
     pub(super) fn remove(&mut self, key: &str) -> Option<Row> {
-        let position = self.positions.remove(key)?;
-        for other in self.positions.values_mut().filter(|other| **other > position) {
+        let place = self.positions.remove(key)?;
+        for other in self.positions.values_mut().filter(|other| **other > place) {
             *other -= 1;
         }
-        Some(self.rows.remove(position))
+        self.rows.remove(place.checked_sub(self.gone)?)
     }
 
     /// Takes away every row whose key is not among `keys`; says how many.
     pub(super) fn retain(&mut self, keys: &BTreeSet<Arc<str>>) -> usize {
+        self.retain_rows(|row| keys.contains(&row.key))
+    }
+
+    /// Takes away every row that is not to be kept, which is asked for in order; says how many.
+    pub(super) fn retain_rows(&mut self, keep: impl FnMut(&Row) -> bool) -> usize {
         let before = self.rows.len();
-        self.rows.retain(|row| keys.contains(&row.key));
+        self.rows.retain(keep);
         if self.rows.len() < before {
+            self.gone = 0;
             self.positions =
                 self.rows.iter().enumerate().map(|(position, row)| (row.key.clone(), position)).collect();
         }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Credentials, Target, TargetError};
 use crate::language::model::id::ParamId;
-use crate::value::Secret;
+use crate::value::{Secret, is_token};
 
 /// Headers that the runtime writes itself; `Content-Length` and `Transfer-Encoding` would announce a body that there is not.
 pub const OWNED: [&str; 6] = [
@@ -317,12 +317,6 @@ impl Request {
 pub fn basic(credentials: &Credentials) -> String {
     let pair = format!("{}:{}", credentials.user, credentials.password.expose());
     format!("Basic {}", STANDARD.encode(pair))
-}
-
-/// Whether a text is a token (RFC 9110, 5.6.2), as names of headers and subprotocols are.
-pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn check(header: &Header) -> Result<(), RequestError> {

@@ -1,6 +1,6 @@
 //! Connections and HTTP sessions as written; resolves nothing.
 
-use crate::language::definition::message::{Extract, Match};
+use crate::language::definition::message::Mapping;
 use crate::language::definition::{Id, Text};
 use crate::language::source::Span;
 
@@ -169,10 +169,8 @@ pub struct Exchange<'a> {
     pub response_headers: Vec<Field<'a>>,
     /// `Response/Content@pid`.
     pub content: Option<Id>,
-    /// `Response/bs:Match`.
-    pub matches: Vec<Match<'a>>,
-    /// `Response/bs:Extract`.
-    pub extracts: Vec<Extract<'a>>,
+    /// What is done with the body, and `bs:Match`.
+    pub mapping: Mapping<'a>,
 }
 
 /// A header or a parameter of a request, or a header of a response.

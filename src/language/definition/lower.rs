@@ -2,12 +2,14 @@
 
 mod connection;
 mod logic;
+mod message;
 
 use connection::{connections, session};
 use logic::{action, group, pair, script, timer, trigger};
+use message::{ignore, mapping};
 
 use crate::language::definition::connection::{Settings, Thread};
-use crate::language::definition::message::{Command, Extract, Match, Response};
+use crate::language::definition::message::{Command, Response};
 use crate::language::definition::param::{
     ArrayOptions, ColumnOption, Crc, Exception, Interprete, Other, Param,
 };
@@ -35,6 +37,11 @@ pub fn lower(document: &Document) -> Option<Definition<'_>> {
         params,
         commands: items(root, &["Commands"], "Command", &mut unreadable, command),
         responses: items(root, &["Responses"], "Response", &mut unreadable, response),
+        ignores: root
+            .children_named("Responses")
+            .flat_map(|section| section.our_children("Ignore"))
+            .map(ignore)
+            .collect(),
         pairs: items(root, &["Pairs"], "Pair", &mut unreadable, pair),
         sessions: items(root, &["HTTP", "Http"], "Session", &mut unreadable, session),
         groups: items(root, &["Groups"], "Group", &mut unreadable, group),
@@ -256,32 +263,6 @@ fn array_options(element: Element<'_>) -> ArrayOptions<'_> {
     }
 }
 
-fn matches(element: Element<'_>) -> Vec<Match<'_>> {
-    element
-        .our_children("Match")
-        .map(|found| Match {
-            span: found.tag_span(),
-            path: value(found, "path"),
-            equals: found.attribute("equals").map(Text::whole_value),
-            exists: value(found, "exists"),
-            matches: found.attribute("matches").map(Text::whole_value),
-        })
-        .collect()
-}
-
-fn extracts(element: Element<'_>) -> Vec<Extract<'_>> {
-    element
-        .our_children("Extract")
-        .map(|found| Extract {
-            span: found.tag_span(),
-            path: value(found, "path"),
-            pid: number(found, "pid"),
-            default: found.attribute("default").map(Text::whole_value),
-            divisor: value(found, "divisor"),
-        })
-        .collect()
-}
-
 fn command(element: Element<'_>, id: Id) -> Command<'_> {
     Command {
         span: element.tag_span(),
@@ -307,7 +288,6 @@ fn response(element: Element<'_>, id: Id) -> Response<'_> {
             child.namespace() == Namespace::Original
                 && !matches!(child.name(), "Name" | "Description" | "Content")
         }),
-        matches: matches(element),
-        extracts: extracts(element),
+        mapping: mapping(element),
     }
 }

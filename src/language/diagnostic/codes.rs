@@ -99,6 +99,11 @@ codes! {
     BadTemplate = types::BAD_TEMPLATE;
     SeveralTests = types::SEVERAL_TESTS;
     PlainSecret = types::PLAIN_SECRET;
+    BadMap = types::BAD_MAP;
+    BadMatch = types::BAD_MATCH;
+    RowsWithoutKey = types::ROWS_WITHOUT_KEY;
+    CellMismatch = types::CELL_MISMATCH;
+    FormatMismatch = types::FORMAT_MISMATCH;
     MixedSyntax = connections::MIXED_SYNTAX;
     HandshakeConnections = connections::HANDSHAKE_CONNECTIONS;
     HandshakeUrl = connections::HANDSHAKE_URL;

@@ -21,7 +21,8 @@ use crate::language::model::logic::{
     Trigger, WhenDown,
 };
 use crate::language::model::message::{
-    Command, CommandContent, Extract, JsonPath, Match, MessageKind, PathForm, Response, Segment, Test,
+    Command, CommandContent, Extract, General, How, JsonPath, Mapping, Match, MessageKind, PathForm, Place,
+    Response, Segment, Test,
 };
 use crate::language::model::param::{
     Checksum, ChecksumKind, Column, ColumnKind, Length, Param, ParamKind, Range, RawType, Table, ValueType,
@@ -227,8 +228,7 @@ impl Build {
             name: "".into(),
             connection: None,
             fields: fields.into(),
-            matches: Vec::new(),
-            extracts: Vec::new(),
+            mapping: Mapping::default(),
         };
         with(&mut response);
         self.responses.push(response);
@@ -380,6 +380,7 @@ impl Build {
             tables: self.tables,
             commands: self.commands,
             responses: self.responses,
+            ignores: Vec::new(),
             pairs: self.pairs,
             sessions: self.sessions,
             groups: self.groups,
@@ -410,7 +411,8 @@ pub(crate) fn condition(expression: Expression) -> Condition {
 /// A path: `a.b.0` for `$.a.b[0]`, anything that begins with `$` as a general query.
 pub(crate) fn path(text: &str) -> JsonPath {
     if text.starts_with('$') {
-        let general = serde_json_path::JsonPath::parse(text).expect("a valid path");
+        let query = serde_json_path::JsonPath::parse(text).expect("a valid path");
+        let general = General { query, power: 0, fan: 1, absolute_filter: false };
         return JsonPath { text: text.into(), form: PathForm::General(Arc::new(general)) };
     }
     let segments = text.split('.').filter(|part| !part.is_empty()).map(|part| match part.parse() {
@@ -422,12 +424,12 @@ pub(crate) fn path(text: &str) -> JsonPath {
 
 /// A `bs:Match` that compares.
 pub(crate) fn equals(at: &str, text: &str) -> Match {
-    Match { path: path(at), test: Test::Equals(text.into()) }
+    Match { at: Place::Part(path(at).into()), test: Test::Equals(text.into()) }
 }
 
 /// A `bs:Extract`.
 pub(crate) fn extract(at: &str, param: ParamIx) -> Extract {
-    Extract { path: path(at), param, default: None, divisor: None }
+    Extract { path: path(at).into(), param, how: How::default() }
 }
 
 /// A `GET` of a path with nothing else.
@@ -442,8 +444,7 @@ pub(crate) fn exchange(url: Source) -> Exchange {
         status_param: None,
         header_params: Vec::new(),
         content_param: None,
-        matches: Vec::new(),
-        extracts: Vec::new(),
+        mapping: Mapping::default(),
         timeout: None,
         ignore_timeout: IgnoreTimeout::Nothing,
     }

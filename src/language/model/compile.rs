@@ -9,6 +9,7 @@ mod groups;
 mod links;
 mod lint;
 mod lint_http;
+mod mapping;
 mod messages;
 mod params;
 mod path;
@@ -88,6 +89,7 @@ fn scope(written: &mut Definition<'_>, connections: usize, mut report: Report) -
         timers: index!("timer", "Timer", timers, TimerIx),
         constants,
         secrets,
+        tables: Vec::new(),
         written: Vec::new(),
         connections,
         searches_left: scope::MAX_SEARCHES,
@@ -104,6 +106,7 @@ fn constant_bytes(text: &Text<'_>) -> bytes::Bytes {
 fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_, '_>]) -> Protocol {
     let mut params = params::compile(scope, &written.params);
     let tables = tables::compile(scope, &written.params, &mut params);
+    scope.tables.clone_from(&tables);
     let mut connections = links::compile(scope, plans, &written.params, &mut params);
     let handshakes: HashSet<i32> =
         plans.iter().filter_map(|plan| plan.handshake()).map(|id| id.value).collect();
@@ -111,6 +114,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
     watch(&mut params, &connections, &sessions);
     let commands = messages::commands(scope, &written.commands);
     let responses = messages::responses(scope, &written.responses);
+    let ignores = messages::ignores(scope, &written.ignores);
     let pairs = groups::pairs(scope, &written.pairs);
     let queues = groups::queues(scope, &written.threads);
     let exchanges: Vec<Vec<Option<i32>>> = written
@@ -133,6 +137,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         tables,
         commands,
         responses,
+        ignores,
         pairs,
         sessions,
         groups,
@@ -188,7 +193,7 @@ fn is_free(response: &Response, params: &[Param]) -> bool {
         let kind = params.get(ix.index()).map(|param| param.kind);
         matches!(kind, Some(ParamKind::Fixed | ParamKind::Header | ParamKind::Trailer | ParamKind::Length))
     };
-    response.matches.is_empty() && !response.fields.iter().any(constant)
+    response.mapping.matches.is_empty() && !response.fields.iter().any(constant)
 }
 
 /// For each connection the responses that its messages are offered to: those that ask for something first.

@@ -7,7 +7,7 @@ use crate::language::model::condition::Condition;
 use crate::language::model::id::{
     ConnectionId, ConnectionIx, GroupIx, PairIx, ParamIx, SessionId, SessionIx,
 };
-use crate::language::model::message::{Extract, Match, Template};
+use crate::language::model::message::{Mapping, Template};
 
 /// One configured end point of an element.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,10 +226,8 @@ pub struct Exchange {
     pub header_params: Vec<(Arc<str>, ParamIx)>,
     /// Receives the body.
     pub content_param: Option<ParamIx>,
-    /// `bs:Match` of the answer.
-    pub matches: Vec<Match>,
-    /// `bs:Extract` of the answer.
-    pub extracts: Vec<Extract>,
+    /// What is done with the answer and its body.
+    pub mapping: Mapping,
     /// How long the answer may take; the connection's timeout if the author gave none.
     pub timeout: Option<Duration>,
     /// What leaves the element's state alone.

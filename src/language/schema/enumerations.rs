@@ -430,6 +430,56 @@ enumeration! {
     RowsMode, "mode" {
         Replace = "replace", Yes, "They become the table. The default.";
         Merge = "merge", Yes, "They are added; rows with the same key are overwritten.";
+        Append = "append", Yes, "They are added at the end, also without a key of their own; rows with the same key are overwritten.";
+    }
+}
+
+enumeration! {
+    /// What an absent list does to the rows of a table.
+    AbsentRows, "value" {
+        Keep = "keep", Yes, "The table stays as it is. The default.";
+        Empty = "empty", Yes, "It counts as an empty list, as in the JSON of protobuf.";
+    }
+}
+
+enumeration! {
+    /// What of a row a cell holds in place of a part of it.
+    RowPart, "part" {
+        Index = "index", Yes, "The position of the row among those of the message, from 0.";
+        Name = "name", Yes, "The name of the member that the row is, or of the XML element.";
+    }
+}
+
+enumeration! {
+    /// How a part of a message is read.
+    ValueForm, "type" {
+        Auto = "auto", Yes, "As its parameter asks for it: numbers, `true` and `false` as 1 and 0, texts that spell a number; or any text. The default.";
+        Text = "text", Yes, "As text: a number as it is written.";
+        Number = "number", Yes, "As a number, also out of a text such as `\"12\"`; anything else is an error.";
+        Flag = "flag", Yes, "As 1 or 0: `true` and `false`, 1 and 0, and the texts `true`, `false`, `yes`, `no`, `on`, `off`; anything else is an error.";
+        Json = "json", Yes, "As the JSON text that it is, quotes included.";
+        Count = "count", Yes, "How many elements or members it has; of anything else how many parts the path finds.";
+        Time = "time", Yes, "As seconds since 1970 in UTC, out of a text such as `2026-11-21T16:00:00Z` (RFC 3339).";
+        Base64 = "base64", Yes, "As the bytes that a text in base64 stands for.";
+    }
+}
+
+enumeration! {
+    /// What happens where a part of a message cannot be read as it should be.
+    OnError, "policy" {
+        Report = "report", Yes, "The value stays, and the error is counted and reported. The default.";
+        Keep = "keep", Yes, "The value stays, and the error is only counted.";
+        Clear = "clear", Yes, "The value becomes empty, and the error is only counted.";
+    }
+}
+
+enumeration! {
+    /// The notation of a message, and so of the paths into it.
+    MessageFormat, "format" {
+        Json = "json", Yes, "JSON, with paths as in RFC 9535. The default.";
+        Xml = "xml", Yes, "XML, with paths in XPath 1.0.";
+        Csv = "csv", Yes, "Lines with separated columns: a list with an object for each line, by the names in the first line; with paths as in JSON.";
+        KeyValue = "keyvalue", Yes, "Lines such as `key=value`: one object, with paths as in JSON.";
     }
 }
 

@@ -315,7 +315,7 @@ async fn a_noisy_connection_does_not_hold_up_the_others() {
             extensions: None,
             opening: (ctx.now, Vec::new()),
             was_up: true,
-            captured: Vec::new(),
+            captured: crate::engine::codec::Gathered::default(),
             events: Vec::new(),
         };
         let life = slot::Life {

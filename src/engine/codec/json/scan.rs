@@ -8,6 +8,17 @@ pub(super) struct Scanner<'a> {
     pub(super) at: usize,
     pub(super) notes: Vec<Note>,
     pub(super) is_noting: bool,
+    /// How many values and names were passed.
+    pub(super) values: usize,
+    /// How many arrays and objects were open at once.
+    pub(super) deepest: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// At the beginning of a text, without notes.
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, notes: Vec::new(), is_noting: false, values: 0, deepest: 0 }
+    }
 }
 
 impl Scanner<'_> {
@@ -28,7 +39,7 @@ impl Scanner<'_> {
     }
 
     #[inline]
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
@@ -42,6 +53,7 @@ impl Scanner<'_> {
     /// Notes a value; `next` is what its note says comes after it.
     #[inline]
     fn note(&mut self, kind: Kind, start: usize, next: u32) {
+        self.values += 1;
         if !self.is_noting {
             return;
         }
@@ -92,6 +104,7 @@ impl Scanner<'_> {
             let index = narrow(self.notes.len());
             self.note(kind, opened_at, top);
             (top, depth, objects) = (index, depth + 1, objects << 1 | u128::from(is_object));
+            self.deepest = self.deepest.max(depth);
             self.blanks();
             let mut is_open = !self.is_closed_at_once(is_object);
             if is_open && is_object {
@@ -123,7 +136,7 @@ impl Scanner<'_> {
 
     /// Passes a closing bracket right after the opening one.
     #[inline]
-    fn is_closed_at_once(&mut self, is_object: bool) -> bool {
+    pub(super) fn is_closed_at_once(&mut self, is_object: bool) -> bool {
         let closed = self.peek() == Some(if is_object { b'}' } else { b']' });
         if closed {
             self.at += 1;
@@ -238,7 +251,7 @@ impl Scanner<'_> {
 
     /// A string, quotes included.
     #[inline]
-    fn string(&mut self) -> Result<Kind, JsonError> {
+    pub(super) fn string(&mut self) -> Result<Kind, JsonError> {
         self.at += 1;
         let mut kind = Kind::Text;
         loop {

@@ -10,7 +10,7 @@ use crate::language::model::message::PathForm;
 fn segments(path: &str) -> Vec<Segment> {
     match build::path(path).form {
         PathForm::Singular(segments) => segments.to_vec(),
-        PathForm::General(_) => panic!("{path} is a general query"),
+        PathForm::Each(_) | PathForm::General(_) => panic!("{path} selects more than one value"),
     }
 }
 
@@ -149,6 +149,7 @@ fn in_tree<'a>(tree: &'a Tree, path: &[Segment]) -> Option<&'a Tree> {
             let list = tree.as_array()?;
             list.get(position(*index, || list.len())?)
         }
+        Segment::All => None,
     })
 }
 

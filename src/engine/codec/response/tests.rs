@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::language::model::build::{self, Build};
-use crate::language::model::message::{Match, MessageKind, Test};
+use crate::language::model::message::{Match, MessageKind, Place, Test};
 use crate::language::model::param::{Bits, ChecksumKind, RawType};
 
 fn message(text: &[u8]) -> Message {
@@ -23,7 +23,7 @@ fn read_one(params: &Params, text: &[u8]) -> Reading {
 fn check(params: &Params, text: &str, fit: Fit, expected: &[(&str, Value)]) {
     let reading = read_one(params, text.as_bytes());
     let sets: Vec<_> =
-        reading.sets.iter().map(|set| (&*params.describe(set.param).name, set.value.clone())).collect();
+        reading.got.sets.iter().map(|set| (&*params.describe(set.param).name, set.value.clone())).collect();
     assert_eq!((reading.fit, &*sets), (fit, expected), "{text}");
 }
 
@@ -63,7 +63,7 @@ fn a_small_part_of_a_message_does_not_keep_the_message() {
         let whole = payload.as_ptr() as usize..payload.as_ptr() as usize + payload.len();
         let message = Message::new(MessageKind::Binary, payload);
         let reading = read(&params, &Layouts::default(), response(0), &message);
-        let Value::Bytes(part) = &reading.sets[0].value else { panic!("{:?}", reading.sets[0]) };
+        let Value::Bytes(part) = &reading.got.sets[0].value else { panic!("{:?}", reading.got.sets[0]) };
         assert_eq!(part.len(), usize::try_from(length).unwrap());
         assert_eq!(!whole.contains(&(part.as_ptr() as usize)), copied, "{length}");
     }
@@ -97,7 +97,7 @@ fn the_last_next_constant_counts_where_the_field_says_so() {
         build.response(&fields, |_| {});
         let params = Params::new(build.done());
         let reading = read_one(&params, b"a.b.c");
-        assert_eq!((reading.fit, &reading.sets[0].value), (Fit::Full, &first.into()));
+        assert_eq!((reading.fit, &reading.got.sets[0].value), (Fit::Full, &first.into()));
     }
 }
 
@@ -160,7 +160,7 @@ fn a_value_that_its_raw_type_cannot_read_is_dropped_and_the_rest_taken() {
     build.response(&fields, |_| {});
     let params = Params::new(build.done());
     let reading = read_one(&params, b"x,y");
-    assert_eq!((reading.fit, reading.dropped, reading.sets.len()), (Fit::Full, 1, 1));
+    assert_eq!((reading.fit, reading.got.dropped, reading.got.sets.len()), (Fit::Full, 1, 1));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_response_that_stands_in_its_own_field_ends() {
     build.response(&[own], |_| {});
     let params = Params::new(build.done());
     let reading = read_one(&params, b"x");
-    assert_eq!((reading.fit, reading.sets.len()), (Fit::Full, usize::from(MAX_DEPTH) + 1));
+    assert_eq!((reading.fit, reading.got.sets.len()), (Fit::Full, usize::from(MAX_DEPTH) + 1));
 }
 
 /// Three responses of JSON and one that takes everything.
@@ -252,21 +252,21 @@ fn json() -> Params {
     let mut build = Build::new();
     let (kind, value, free) = (build.text("kind"), build.number("value"), build.text("free"));
     build.response(&[], |response| {
-        response.matches = vec![build::equals("type", "state"), build::equals("grain.on", "true")];
-        response.extracts = vec![build::extract("type", kind), build::extract("grain.value", value)];
+        response.mapping.matches = vec![build::equals("type", "state"), build::equals("grain.on", "true")];
+        response.mapping.extracts = vec![build::extract("type", kind), build::extract("grain.value", value)];
     });
     build.response(&[], |response| {
         let path = build::path("$..code");
         let matches = |text| Test::Matches(regex::Regex::new(text).expect("a pattern"));
-        response.matches = vec![
-            Match { path: path.clone(), test: matches("^4\\d\\d$") },
-            Match { path: build::path("none"), test: Test::Exists(false) },
+        response.mapping.matches = vec![
+            Match { at: Place::Part(path.clone().into()), test: matches("^4\\d\\d$") },
+            Match { at: Place::Part(build::path("none").into()), test: Test::Exists(false) },
         ];
-        response.extracts = vec![build::extract("$..code", value)];
+        response.mapping.extracts = vec![build::extract("$..code", value)];
     });
     build.response(&[], |response| {
         let path = build::path("x");
-        response.matches = vec![Match { path, test: Test::Exists(true) }];
+        response.mapping.matches = vec![Match { at: Place::Part(path.into()), test: Test::Exists(true) }];
     });
     build.response(&[free], |_| {});
     Params::new(build.done())
@@ -303,7 +303,7 @@ fn extracts_have_the_type_of_their_parameter() {
     let mut build = Build::new();
     let (text, number) = (build.text("text"), build.number("number"));
     build.response(&[], |response| {
-        response.extracts = vec![build::extract("v", text), build::extract("v", number)];
+        response.mapping.extracts = vec![build::extract("v", text), build::extract("v", number)];
     });
     let params = Params::new(build.done());
     for (literal, as_text, as_number) in [
@@ -329,9 +329,9 @@ fn an_extract_may_have_a_default_and_a_divisor() {
     let mut build = Build::new();
     let number = build.number("number");
     build.response(&[], |response| {
-        response.extracts = vec![build::extract("value", number)];
-        response.extracts[0].default = Some(7.0.into());
-        response.extracts[0].divisor = Some(build::path("scale"));
+        response.mapping.extracts = vec![build::extract("value", number)];
+        response.mapping.extracts[0].how.default = Some(7.0.into());
+        response.mapping.extracts[0].how.divisor = Some(build::path("scale").into());
     });
     let params = Params::new(build.done());
     for (text, value) in [
@@ -343,8 +343,8 @@ fn an_extract_may_have_a_default_and_a_divisor() {
         (r#"{"value":[],"scale":2}"#, None),
     ] {
         let reading = read_one(&params, text.as_bytes());
-        let set = reading.sets.first().and_then(|set| set.value.as_number());
-        assert_eq!((set, reading.dropped), (value, u32::from(value.is_none())), "{text}");
+        let set = reading.got.sets.first().and_then(|set| set.value.as_number());
+        assert_eq!((set, reading.got.dropped), (value, u32::from(value.is_none())), "{text}");
     }
 }
 
@@ -358,7 +358,7 @@ fn a_replaced_field_counts_from_then_on() {
     assert!(layouts.replace_in_response(params.protocol(), response, 0, b));
     assert!(!layouts.replace_in_response(params.protocol(), response, 1, b));
     let reading = read(&params, &layouts, response, &message(b"x"));
-    assert_eq!(reading.sets, [Set { param: b, value: "x".into() }]);
+    assert_eq!(reading.got.sets, [Set { param: b, value: "x".into() }]);
 }
 
 /// Responses of all kinds of fields.
@@ -398,7 +398,7 @@ proptest! {
                 prop_assert!(range.start <= range.end && range.end <= bytes.len());
             }
             if reading.fit == Fit::None {
-                prop_assert!(reading.sets.is_empty());
+                prop_assert!(reading.got.sets.is_empty());
             }
         }
         let json = json();

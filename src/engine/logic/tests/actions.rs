@@ -275,7 +275,7 @@ fn a_trigger_that_is_only_called_keeps_what_its_caller_fired_for() {
 fn a_response_by_paths_without_triggers_changes_its_parameters() {
     let mut traced = Traced::new();
     let level = traced.build.number("level");
-    traced.build.response(&[], |response| response.extracts = vec![extract("payload.level", level)]);
+    traced.build.response(&[], |response| response.mapping.extracts = vec![extract("payload.level", level)]);
     let mut rig = Rig::ready(traced.build);
     rig.message(r#"{"payload":{"level":12.5}}"#);
     rig.message(r#"{"payload":{"level":12.5}}"#);

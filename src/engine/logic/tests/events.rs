@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::codec::Set;
+use crate::engine::codec::{Gathered, Set};
 use crate::engine::logic::effect::{Code, Severity};
 use crate::engine::logic::{Life, MAX_DEPTH, TableEdit};
 use crate::engine::param::Fill;
@@ -269,7 +269,7 @@ fn all_values_of_a_message_are_set_before_the_first_event() {
     }
     let late = traced.step("!");
     let response = traced.build.response(&[], |response| {
-        response.extracts = vec![extract("a", a), extract("b", b)];
+        response.mapping.extracts = vec![extract("a", a), extract("b", b)];
     });
     traced.build.trigger(Some((Item::Response(response), Time::After)), &[late], |_| {});
     let changed = traced.step("c");
@@ -290,7 +290,7 @@ fn values_that_do_not_fit_are_dropped_counted_and_reported_once() {
     let level = traced.build.param("level", ParamKind::Read, ValueType::Double, |param| {
         param.range.high = Some(10.0);
     });
-    traced.build.response(&[], |response| response.extracts = vec![extract("v", level)]);
+    traced.build.response(&[], |response| response.mapping.extracts = vec![extract("v", level)]);
     let mut rig = Rig::ready(traced.build);
     for payload in [r#"{"v":5}"#, r#"{"v":50}"#, r#"{"v":51}"#] {
         rig.message(payload);
@@ -336,7 +336,8 @@ fn captured_values_of_a_handshake_are_set_together() {
         Set { param: status, value: "HTTP/1.1 101 Switching Protocols".into() },
         Set { param: header, value: "h".into() },
     ];
-    rig.engine.captured(&mut rig.ctx, sets);
+    let got = Gathered { sets, ..Gathered::default() };
+    rig.engine.captured(&mut rig.ctx, ConnectionIx::new(0).expect("small"), got);
     let expected = ["change trace=h", "change status=HTTP/1.1 101 Switching Protocols", "change header=h"];
     assert_eq!(rig.lines(), expected);
 }

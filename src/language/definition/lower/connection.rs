@@ -3,9 +3,7 @@
 use crate::language::definition::connection::{
     Connection, Connections, Exchange, Field, Options, Port, Session,
 };
-use crate::language::definition::lower::{
-    extracts, id, matches, number, number_in, our_value, settings, text, value,
-};
+use crate::language::definition::lower::{id, mapping, number, number_in, our_value, settings, text, value};
 use crate::language::definition::{Id, Text};
 use crate::language::xml::{Element, Namespace};
 
@@ -127,8 +125,7 @@ fn exchange(element: Element<'_>) -> Exchange<'_> {
         status: response.and_then(|response| number(response, "statusCode")),
         response_headers: response.map(|response| fields(response, "Headers", "Header")).unwrap_or_default(),
         content: response.and_then(|response| response.child("Content")).and_then(|text| number(text, "pid")),
-        matches: response.map(matches).unwrap_or_default(),
-        extracts: response.map(extracts).unwrap_or_default(),
+        mapping: response.map(mapping).unwrap_or_default(),
     }
 }
 

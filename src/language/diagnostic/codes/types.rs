@@ -99,3 +99,43 @@ pub(super) const PLAIN_SECRET: Entry = row(
     "<Params><Param id=\"1\" bs:secret=\"true\"><Type>read</Type><Interprete><DefaultValue>hunter2</DefaultValue></Interprete></Param></Params>",
     "<Params><Param id=\"1\" bs:secret=\"true\"/></Params>",
 );
+pub(super) const BAD_MAP: Entry = row(
+    "P3013",
+    Error,
+    "a map that cannot be read",
+    "A map says what stands for which value: pairs with `=`, and `;` between them. `*` stands for all others.",
+    "<Responses><Response id=\"1\"><bs:Extract path=\"$.state\" pid=\"1\" map=\"idle,running\"/></Response></Responses><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+    "<Responses><Response id=\"1\"><bs:Extract path=\"$.state\" pid=\"1\" map=\"idle=0;running=1\"/></Response></Responses><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+);
+pub(super) const BAD_MATCH: Entry = row(
+    "P3014",
+    Error,
+    "a condition on messages that cannot hold",
+    "A `bs:Match` or `bs:Ignore` asks for a part of the message or for its whole text; of the answer to a request also for a header or the status.",
+    "<Responses><Response id=\"1\"><bs:Match status=\"200\"/></Response></Responses>",
+    "<Responses><Response id=\"1\"><bs:Match path=\"$.status\" equals=\"200\"/></Response></Responses>",
+);
+pub(super) const ROWS_WITHOUT_KEY: Entry = row(
+    "P3015",
+    Error,
+    "rows without a key",
+    "A row is found again by its key, so one of the cells has to be that of the key column, unless the table numbers its rows itself or they are only appended.",
+    "<Responses><Response id=\"1\"><bs:Rows path=\"$[*]\" table=\"1\"><bs:Cell path=\"$.name\" pid=\"3\"/></bs:Rows></Response></Responses><Params><Param id=\"1\"><Type>array</Type><ArrayOptions index=\"0\"><ColumnOption idx=\"0\" pid=\"2\"/><ColumnOption idx=\"1\" pid=\"3\"/></ArrayOptions></Param><Param id=\"2\"><Type>read</Type></Param><Param id=\"3\"><Type>read</Type></Param></Params>",
+    "<Responses><Response id=\"1\"><bs:Rows path=\"$[*]\" table=\"1\"><bs:Cell path=\"$.id\" pid=\"2\"/><bs:Cell path=\"$.name\" pid=\"3\"/></bs:Rows></Response></Responses><Params><Param id=\"1\"><Type>array</Type><ArrayOptions index=\"0\"><ColumnOption idx=\"0\" pid=\"2\"/><ColumnOption idx=\"1\" pid=\"3\"/></ArrayOptions></Param><Param id=\"2\"><Type>read</Type></Param><Param id=\"3\"><Type>read</Type></Param></Params>",
+);
+pub(super) const CELL_MISMATCH: Entry = row(
+    "P3016",
+    Error,
+    "a cell that fits no column",
+    "Each `bs:Cell` fills one column of the table of its `bs:Rows`, from a `path` or a `part` of the row. Two cells of one column are joined only with `join`.",
+    "<Responses><Response id=\"1\"><bs:Rows path=\"$[*]\" table=\"1\"><bs:Cell path=\"$.id\" pid=\"3\"/></bs:Rows></Response></Responses><Params><Param id=\"1\"><Type>array</Type><ArrayOptions index=\"0\"><ColumnOption idx=\"0\" pid=\"2\"/></ArrayOptions></Param><Param id=\"2\"><Type>read</Type></Param><Param id=\"3\"><Type>read</Type></Param></Params>",
+    "<Responses><Response id=\"1\"><bs:Rows path=\"$[*]\" table=\"1\"><bs:Cell path=\"$.id\" pid=\"2\"/></bs:Rows></Response></Responses><Params><Param id=\"1\"><Type>array</Type><ArrayOptions index=\"0\"><ColumnOption idx=\"0\" pid=\"2\"/></ArrayOptions></Param><Param id=\"2\"><Type>read</Type></Param></Params>",
+);
+pub(super) const FORMAT_MISMATCH: Entry = row(
+    "P3017",
+    Warning,
+    "an attribute that does not go with the format of the message",
+    "Separators are for `csv` and `keyvalue`, a first line with names is for `csv`. What does not fit is left out.",
+    "<Responses><Response id=\"1\" bs:separator=\";\"><bs:Extract path=\"$[0].level\" pid=\"1\"/></Response></Responses><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+    "<Responses><Response id=\"1\" bs:format=\"csv\" bs:separator=\";\"><bs:Extract path=\"$[0].level\" pid=\"1\"/></Response></Responses><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+);

@@ -1,26 +1,17 @@
-//! Commands and responses to those of the model, with compiled paths and patterns; evaluates none of them.
+//! Commands, responses and ignored messages to those of the model; evaluates none of them.
 
-use std::sync::Arc;
-
-use crate::language::definition::message::{
-    self as written, Extract as WrittenExtract, Match as WrittenMatch,
-};
-use crate::language::definition::{Id, Text};
+use crate::language::definition::Id;
+use crate::language::definition::message as written;
 use crate::language::diagnostic::{Code, Diagnostic};
-use crate::language::model::compile::scope::{MAX_PATTERNS, Scope, Use, User};
-use crate::language::model::compile::value::{name, short, value};
-use crate::language::model::compile::{path, template};
+use crate::language::model::compile::mapping::{self, Carrier};
+use crate::language::model::compile::scope::{Scope, Use, User};
+use crate::language::model::compile::template;
+use crate::language::model::compile::value::name;
 use crate::language::model::id::{CommandId, ParamIx, ResponseId};
-use crate::language::model::message::{Command, CommandContent, Extract, Match, MessageKind, Response, Test};
+use crate::language::model::message::{Command, CommandContent, Format, Ignore, MessageKind, Response};
 use crate::language::model::param::ParamKind;
 use crate::language::schema::enumerations::MessageType;
 use crate::language::source::Spanned;
-
-/// Longest regular expression, in bytes.
-const MAX_PATTERN: usize = 1_000;
-
-/// How much memory a compiled regular expression may take.
-const PATTERN_MEMORY: usize = 256 << 10;
 
 /// Compiles the commands.
 pub(super) fn commands(scope: &mut Scope, list: &[written::Command<'_>]) -> Vec<Command> {
@@ -63,13 +54,10 @@ fn response(scope: &mut Scope, written: &written::Response<'_>) -> Response {
         Some(Spanned::new(number, part.span))
     });
     let fields: Vec<ParamIx> = written.content.iter().filter_map(|id| field(scope, *id, user)).collect();
-    let matches = matches(scope, &written.matches, user);
-    let extracts = extracts(scope, &written.extracts, user);
-    if !written.slip
-        && written.content.is_empty()
-        && written.matches.is_empty()
-        && written.extracts.is_empty()
-    {
+    let mapping = mapping::compile(scope, &written.mapping, Carrier::Message, user);
+    let maps = &written.mapping;
+    let is_empty = maps.matches.is_empty() && maps.extracts.is_empty() && maps.rows.is_empty();
+    if !written.slip && written.content.is_empty() && is_empty {
         scope.push(
             Diagnostic::new(Code::EmptyResponse, written.span, format!("{user} takes every message and keeps nothing of it"))
                 .with_help("give it a `Content` with the parameters that the message is made of, or `bs:Match` and `bs:Extract`"),
@@ -80,8 +68,7 @@ fn response(scope: &mut Scope, written: &written::Response<'_>) -> Response {
         name: name(written.name.as_ref()),
         connection: connection.and_then(|number| scope.connection(number, user)),
         fields,
-        matches,
-        extracts,
+        mapping,
     }
 }
 
@@ -105,88 +92,27 @@ fn field(scope: &mut Scope, id: Id, user: User) -> Option<ParamIx> {
     Some(ix)
 }
 
-/// Compiles `bs:Match`es.
-pub(super) fn matches(scope: &mut Scope, list: &[WrittenMatch<'_>], user: User) -> Vec<Match> {
-    list.iter().filter_map(|found| test(scope, found, user)).collect()
-}
-
-fn test(scope: &mut Scope, written: &WrittenMatch<'_>, user: User) -> Option<Match> {
-    let path = path::compile(scope, written.path.as_ref()?, user);
-    let given =
-        [&written.equals, &written.exists, &written.matches].iter().filter(|text| text.is_some()).count();
-    if given > 1 {
-        scope.push(
-            Diagnostic::new(
-                Code::SeveralTests,
-                written.span,
-                format!("a `bs:Match` of {user} asks for more than one thing"),
-            )
-            .with_help(
-                "write a `bs:Match` for each of `equals`, `exists` and `matches`: all of them must hold",
-            ),
-        );
-    }
-    let test = match (&written.equals, &written.matches) {
-        (Some(text), _) => Test::Equals(Arc::from(&*text.value)),
-        (None, Some(text)) => Test::Matches(pattern(scope, text, user)?),
-        (None, None) => Test::Exists(written.exists.as_ref().and_then(Text::flag) != Some(false)),
-    };
-    Some(Match { path: path?, test })
-}
-
-fn pattern(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<regex::Regex> {
-    let left = scope.patterns_left.checked_sub(1);
-    scope.patterns_left = left.unwrap_or(0);
-    let built = if left.is_none() {
-        Err(format!("it is one of more than {MAX_PATTERNS}"))
-    } else if text.value.len() > MAX_PATTERN {
-        Err(format!("it has more than {MAX_PATTERN} bytes"))
-    } else {
-        let mut builder = regex::RegexBuilder::new(&text.value);
-        builder.size_limit(PATTERN_MEMORY).build().map_err(|error| reason(&error))
-    };
-    match built {
-        Ok(pattern) => Some(pattern),
-        Err(why) => {
-            scope.say(
-                Code::BadPattern,
-                text.span,
-                format!("the pattern `{}` of {user} is no regular expression: {why}", short(&text.value)),
-            );
-            None
+/// Compiles the messages that mean nothing; one that says nothing about them ignores none.
+pub(super) fn ignores(scope: &mut Scope, list: &[written::Ignore<'_>]) -> Vec<Ignore> {
+    let mut ignores = Vec::new();
+    for (written, number) in list.iter().zip(1..) {
+        let user = User("`bs:Ignore`", number);
+        let connection = match written.connection {
+            Some(number) => match scope.connection(number, user) {
+                Some(connection) => Some(connection),
+                None => continue,
+            },
+            None => None,
+        };
+        let matches = mapping::matches(scope, &written.matches, &Format::Json, Carrier::Message, user);
+        if written.matches.is_empty() {
+            let message = format!("{user} does not say which messages it is about");
+            scope.push(Diagnostic::new(Code::BadMatch, written.span, message).with_help(
+                "say it as in `bs:Match`: `<bs:Ignore equals=\"dump\"/>`; until then it ignores nothing",
+            ));
+        } else if matches.len() == written.matches.len() {
+            ignores.push(Ignore { connection, matches });
         }
     }
-}
-
-/// The last line of the library's message, which says what is wrong; the others draw the pattern.
-fn reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => "it needs too much memory".to_owned(),
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
-        }
-    }
-}
-
-/// Compiles `bs:Extract`s.
-pub(super) fn extracts(scope: &mut Scope, list: &[WrittenExtract<'_>], user: User) -> Vec<Extract> {
-    list.iter().filter_map(|found| extract(scope, found, user)).collect()
-}
-
-fn extract(scope: &mut Scope, written: &WrittenExtract<'_>, user: User) -> Option<Extract> {
-    let path = written.path.as_ref().and_then(|text| path::compile(scope, text, user));
-    let purpose = if written.divisor.is_some() { Use::NumberSink } else { Use::Sink };
-    let param = written.pid.and_then(|id| scope.param_for(id, user, purpose));
-    let value_type = param.and_then(|param| scope.fact(param)).map(|fact| fact.value_type);
-    let default = match (&written.default, value_type) {
-        (Some(text), Some(value_type)) => value(scope, text, value_type),
-        (Some(_) | None, _) => None,
-    };
-    let divisor = match &written.divisor {
-        Some(text) => Some(path::compile(scope, text, user)?),
-        None => None,
-    };
-    Some(Extract { path: path?, param: param?, default, divisor })
+    ignores
 }

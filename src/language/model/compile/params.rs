@@ -71,6 +71,7 @@ pub(super) fn facts(written: &Param<'_>) -> ParamFacts {
         has_value: interprete.default.is_some()
             || interprete.value.is_some()
             || is_true(written.save.as_ref()),
+        has_discreets: !written.discreets.is_empty(),
         default: interprete.default.as_ref().map(|text| Spanned::new(shared(text), text.span)),
         span: written.span,
     }

@@ -6,7 +6,7 @@ use crate::language::definition::Text;
 use crate::language::diagnostic::{Code, Diagnostic};
 use crate::language::model::compile::scope::{Scope, User};
 use crate::language::model::compile::value::short;
-use crate::language::model::message::{JsonPath, PathForm, Segment};
+use crate::language::model::message::{General, JsonPath, PathForm, Segment};
 
 /// Longest path, in bytes.
 const MAX_PATH: usize = 1_000;
@@ -37,9 +37,10 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
     }
     match serde_json_path::JsonPath::parse(&text.value) {
         Ok(path) => {
-            let form = match singular(&text.value) {
+            let form = match plain(&text.value) {
+                Some(segments) if segments.contains(&Segment::All) => PathForm::Each(segments.into()),
                 Some(segments) => PathForm::Singular(segments.into()),
-                None => PathForm::General(Arc::new(path)),
+                None => PathForm::General(Arc::new(general(&text.value, path))),
             };
             Some(JsonPath { text: Arc::from(&*text.value), form })
         }
@@ -70,19 +71,52 @@ fn depth(path: &str) -> usize {
     deepest
 }
 
-/// The names and indices of a path that has nothing else; the path is known to be valid.
-fn singular(path: &str) -> Option<Vec<Segment>> {
+/// What a path with more than names, indices and wildcards can cost at most: how often it can come to one value.
+fn general(text: &str, query: serde_json_path::JsonPath) -> General {
+    let mut quote = None;
+    let mut open: Vec<u8> = Vec::new();
+    let (mut descents, mut is_first_outside, mut fan, mut absolute_filter) = (0_u32, false, 1_u32, false);
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    let mut is_filter_seen = false;
+    while let Some(byte) = bytes.get(at) {
+        match (quote, *byte) {
+            // What is escaped ends no text.
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (None, b'[' | b'(') => open.push(*byte),
+            (None, b']' | b')') => drop(open.pop()),
+            (None, b'?') => is_filter_seen = true,
+            (None, b',') if open.last() == Some(&b'[') => fan = fan.saturating_add(1).saturating_mul(2),
+            (None, b'$') => absolute_filter = true,
+            (None, b'.') if bytes.get(at + 1) == Some(&b'.') => {
+                is_first_outside |= descents == 0 && open.is_empty() && !is_filter_seen;
+                descents += 1;
+                at += 1;
+            }
+            (None, _) => {}
+        }
+        at += 1;
+    }
+    // From the root each value is reached in one way.
+    General { query, power: descents - u32::from(is_first_outside), fan, absolute_filter }
+}
+
+/// The names, indices and wildcards of a path that has nothing else; the path is known to be valid.
+fn plain(path: &str) -> Option<Vec<Segment>> {
     let mut rest = path.strip_prefix('$')?;
     let mut segments = Vec::new();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             let (name, tail) = after.split_at_checked(end)?;
-            // `..` and `.*` select more than one value; a blank is left to the library.
-            if name.is_empty() || name == "*" || name.contains(char::is_whitespace) {
+            // `..` selects values of any depth; a blank is left to the library.
+            if name.is_empty() || name.contains(char::is_whitespace) {
                 return None;
             }
-            segments.push(Segment::Name(Arc::from(name)));
+            segments.push(if name == "*" { Segment::All } else { Segment::Name(Arc::from(name)) });
             rest = tail;
         } else {
             let after = rest.strip_prefix('[')?;
@@ -99,7 +133,11 @@ fn singular(path: &str) -> Option<Vec<Segment>> {
                 }
                 None => {
                     let (index, tail) = after.split_once(']')?;
-                    segments.push(Segment::Index(index.parse().ok()?));
+                    segments.push(if index == "*" {
+                        Segment::All
+                    } else {
+                        Segment::Index(index.parse().ok()?)
+                    });
                     tail
                 }
             };
@@ -113,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_names_and_indices_goes_straight_to_its_value() {
+    fn a_path_of_names_indices_and_wildcards_goes_straight_to_its_values() {
         let name = |name: &str| Segment::Name(Arc::from(name));
         for (path, segments) in [
             ("$", Some(vec![])),
@@ -122,9 +160,10 @@ mod tests {
                 "$['a b'][\"c\"][0][-1]",
                 Some(vec![name("a b"), name("c"), Segment::Index(0), Segment::Index(-1)]),
             ),
-            ("$.a[*]", None),
+            ("$.a[*]", Some(vec![name("a"), Segment::All])),
             ("$..a", None),
-            ("$.*", None),
+            ("$.*", Some(vec![Segment::All])),
+            ("$['*']", Some(vec![name("*")])),
             ("$[0,1]", None),
             ("$[0:2]", None),
             ("$['a','b']", None),
@@ -132,7 +171,26 @@ mod tests {
             ("$[?@.a == 1]", None),
         ] {
             assert!(serde_json_path::JsonPath::parse(path).is_ok(), "{path}");
-            assert_eq!(singular(path), segments, "{path}");
+            assert_eq!(plain(path), segments, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_path_may_cost_is_known_before_it_runs() {
+        for (path, power, fan, absolute_filter) in [
+            ("$..a", 0, 1, false),
+            ("$..a..b", 1, 1, false),
+            ("$.a[?@..b]", 1, 1, false),
+            ("$[?@.a == '..$']", 0, 1, false),
+            ("$[?@.a == $.b]", 0, 1, true),
+            ("$['a','b']", 0, 4, false),
+            ("$..a[?count(@..b) > count($..c)]", 2, 1, true),
+        ] {
+            let query =
+                serde_json_path::JsonPath::parse(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let general = general(path, query);
+            let found = (general.power, general.fan, general.absolute_filter);
+            assert_eq!(found, (power, fan, absolute_filter), "{path}");
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::language::definition::Id;
 use crate::language::diagnostic::{Code, Diagnostic, Report};
 use crate::language::model::NameEntry;
 use crate::language::model::id::{
-    ActionIx, CommandIx, ConnectionIx, GroupIx, PairIx, ParamIx, ResponseIx, SessionIx, TimerIx, TriggerIx,
+    ActionIx, CommandIx, ConnectionIx, GroupIx, PairIx, ParamIx, ResponseIx, SessionIx, TableIx, TimerIx,
+    TriggerIx,
 };
-use crate::language::model::param::{ParamKind, ValueType};
+use crate::language::model::param::{ParamKind, Table, ValueType};
 use crate::language::source::{Span, Spanned};
 
 /// How many further places a message about a dangling reference names.
@@ -156,6 +157,8 @@ pub(super) struct ParamFacts {
     pub(super) value_type: ValueType,
     /// Whether it has a default, a constant value, or survives a restart.
     pub(super) has_value: bool,
+    /// Whether it has discreet values.
+    pub(super) has_discreets: bool,
     /// What it is when nothing else has set it.
     pub(super) default: Option<Spanned<Arc<str>>>,
     /// Its start tag.
@@ -193,6 +196,8 @@ pub(super) struct Scope {
     pub(super) constants: HashMap<ParamIx, Bytes>,
     /// Parameters that are masked in every output.
     pub(super) secrets: HashSet<ParamIx>,
+    /// The tables, once they are compiled.
+    pub(super) tables: Vec<Table>,
     /// Parameters that something of the definition sets.
     pub(super) written: Vec<ParamIx>,
     /// How many connections there are; at least one.
@@ -284,6 +289,17 @@ impl Scope {
             self.written.push(ix);
         }
         Some(ix)
+    }
+
+    /// The table that an array parameter is.
+    pub(super) fn table_at(&self, param: ParamIx) -> Option<TableIx> {
+        self.tables.iter().position(|table| table.param == param).and_then(TableIx::new)
+    }
+
+    /// The id of the table that a parameter is a column of.
+    pub(super) fn table_of(&self, param: ParamIx) -> Option<i32> {
+        let has = |table: &&Table| table.columns.iter().any(|column| column.param == param);
+        self.fact(self.tables.iter().find(has)?.param).map(|fact| fact.id)
     }
 
     /// A connection by its index.

@@ -7,7 +7,7 @@ use crate::language::definition::connection::{self as written, Field};
 use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Severity};
 use crate::language::model::compile::links::has_password;
-use crate::language::model::compile::messages::{extracts, matches};
+use crate::language::model::compile::mapping::{self, Carrier};
 use crate::language::model::compile::scope::{Scope, Use, User};
 use crate::language::model::compile::value::{is_true, millis, name, shared, short};
 use crate::language::model::compile::{condition, template};
@@ -18,6 +18,7 @@ use crate::language::model::id::{ParamIx, SessionId};
 use crate::language::schema::did_you_mean;
 use crate::language::schema::enumerations::LoginMethod;
 use crate::language::source::{Span, Spanned};
+use crate::value::is_token;
 
 /// Headers of a handshake that make it a WebSocket: the runtime writes them.
 const OF_THE_RUNTIME: &[&str] =
@@ -205,8 +206,7 @@ fn exchange(
         status_param: status(scope, written.status, user),
         header_params,
         content_param: written.content.and_then(|id| scope.param_for(id, user, Use::Sink)),
-        matches: matches(scope, &written.matches, user),
-        extracts: extracts(scope, &written.extracts, user),
+        mapping: mapping::compile(scope, &written.mapping, Carrier::Answer, user),
         timeout: millis(written.timeout.as_ref().or_else(|| session.settings.get("timeout"))),
         ignore_timeout: ignore_timeout(
             written.ignore_timeout.as_ref().or_else(|| session.settings.get("ignoreTimeout")),
@@ -239,12 +239,6 @@ fn form_field(scope: &mut Scope, field: &Field<'_>, user: User) -> Option<FormFi
         file: field.file.as_ref().map(shared),
         value: source(scope, field, user)?,
     })
-}
-
-/// Whether a text is a token (RFC 9110, 5.6.2).
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn verb(scope: &mut Scope, text: Option<&Text<'_>>, purpose: Purpose, user: User) -> http::Method {

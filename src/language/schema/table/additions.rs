@@ -2,7 +2,9 @@
 
 use super::{MILLISECONDS, PARAM};
 use crate::language::schema::bounds;
-use crate::language::schema::enumerations::{Handover, RowsMode};
+use crate::language::schema::enumerations::{
+    AbsentRows, Handover, MessageFormat, OnError, RowPart, RowsMode, ValueForm,
+};
 use crate::language::schema::{Attribute, Element, Item, Kind, attribute, element, many};
 
 pub(super) static RECONNECT: Element = element(
@@ -201,48 +203,134 @@ pub(super) const SRC: Attribute =
     attribute("src", Kind::Text, "The file with the script, relative to the definition, instead of a body.")
         .ours();
 
+/// `bs:format` of a response.
+pub(super) const FORMAT: Attribute = attribute(
+    "format",
+    Kind::Enumeration(MessageFormat::TABLE),
+    "The notation of the message, and of the paths into it.",
+)
+.ours()
+.default("json");
+
+/// `bs:separator` of a response.
+pub(super) const SEPARATOR: Attribute = attribute(
+    "separator",
+    Kind::Text,
+    "With `bs:format` `csv`: what stands between columns, one character or `tab`; a comma without it. With `keyvalue`: what stands between entries; line breaks without it.",
+)
+.ours();
+
+/// `bs:headerRow` of a response.
+pub(super) const HEADER_ROW: Attribute = attribute(
+    "headerRow",
+    Kind::Flag,
+    "With `bs:format` `csv`: whether the first line has the names of the columns; with `false` each line is a list of its columns.",
+)
+.ours()
+.default("true");
+
+const PATH_DOC: &str = "Which part of the message, as an RFC 9535 path; with `bs:format` `xml` in XPath 1.0.";
+const EQUALS: Attribute =
+    attribute("equals", Kind::Text, "It is this text, number, `true`, `false` or `null`.");
+const EXISTS: Attribute = attribute("exists", Kind::Flag, "It is there, or with `false` is not there.");
+const MATCHES: Attribute =
+    attribute("matches", Kind::Text, "It is a text in which this regular expression is found.");
+
 pub(super) static MATCH: Element = element(
     "Match",
     Kind::Nothing,
-    "The message belongs to this response only if this holds for its JSON; several must all hold. One of `equals`, `exists` and `matches`.",
+    "The message belongs to this response only if this holds; several must all hold. What is looked at is a part, a header, the status, or without these the whole text; it is asked for with one of `equals`, `exists` and `matches`.",
 )
 .ours()
 .attributes(&[
-    attribute("path", Kind::Text, "Which part of the message, as an RFC 9535 path.").required(),
-    attribute("equals", Kind::Text, "The part is this text, number, `true`, `false` or `null`."),
-    attribute("exists", Kind::Flag, "The part is there, or with `false` is not there."),
-    attribute("matches", Kind::Text, "The part is a text in which this regular expression is found."),
+    attribute("path", Kind::Text, PATH_DOC),
+    attribute("header", Kind::Text, "A header of an HTTP answer, by its name; one that is repeated is joined with line breaks."),
+    attribute("status", Kind::Text, "Which statuses an HTTP answer may have, such as `200`, `2xx` or `200;404`."),
+    EQUALS,
+    EXISTS,
+    MATCHES,
 ]);
 
+pub(super) static IGNORE: Element = element(
+    "Ignore",
+    Kind::Nothing,
+    "Messages that are known and mean nothing: they are dropped before any response sees them, and are neither counted as unmatched nor shown by `tap`. What holds for them is said as in `bs:Match`, here or in `bs:Match`es inside.",
+)
+.ours()
+.attributes(&[
+    attribute("connection", Kind::Reference(Item::Connection), "The index of the connection from which they come; without it every WebSocket connection."),
+    attribute("path", Kind::Text, "Which part of the message, as an RFC 9535 path; without it the whole text."),
+    EQUALS,
+    EXISTS,
+    MATCHES,
+])
+.children(&[many(&MATCH)]);
+
+const DEFAULT: Attribute = attribute(
+    "default",
+    Kind::Text,
+    "What it gets where the path finds nothing, or `null`; an empty text empties a number. Without it the value stays.",
+);
+const MAP: Attribute = attribute(
+    "map",
+    Kind::Text,
+    "What stands for which value: `idle=0;running=1;*=9`, where `*` is for all others; anything else is an error. `discreets` takes the shown texts of the parameter.",
+);
+const SCALE: Attribute = attribute("scale", Kind::Decimal, "What the number is multiplied by.");
+const FORM: Attribute =
+    attribute("type", Kind::Enumeration(ValueForm::TABLE), "How the part is read.").default("auto");
+const ON_ERROR: Attribute = attribute(
+    "onError",
+    Kind::Enumeration(OnError::TABLE),
+    "What happens where it cannot be read so, or does not fit.",
+)
+.default("report");
+
 pub(super) static EXTRACT: Element =
-    element("Extract", Kind::Nothing, "Copies a part of a JSON message into a parameter.").ours().attributes(
+    element("Extract", Kind::Nothing, "Copies a part of a message into a parameter.").ours().attributes(
         &[
-            attribute("path", Kind::Text, "Which part of the message, as an RFC 9535 path.").required(),
+            attribute("path", Kind::Text, PATH_DOC).required(),
             attribute("pid", PARAM, "The parameter.").required(),
-            attribute("default", Kind::Text, "What the parameter gets where the path finds nothing; without it, it keeps its value."),
+            DEFAULT,
+            FORM,
+            MAP,
             attribute("divisor", Kind::Text, "Which part of the same message the value is divided by, as a path: for values with a scale of their own."),
+            SCALE,
+            ON_ERROR,
         ],
     );
+
+/// The most rows that a table may have, as a limit.
+const MOST_ROWS: i64 = 100_000;
 
 pub(super) static ROWS: Element = element(
     "Rows",
     Kind::Nothing,
-    "Fills a table from a list in a JSON message: each part that the path finds is a row.",
+    "Fills a table from a list in a message: each part that the path finds is a row. Rows without a key are left out; of rows with the same key the last counts.",
 )
 .ours()
-.not_run("tables from JSON lists (bs:Rows)")
 .attributes(&[
-    attribute("path", Kind::Text, "Which parts are rows, as an RFC 9535 path.").required(),
+    attribute("path", Kind::Text, "Which parts are rows, as an RFC 9535 path, such as `$.items[*]` for the elements of a list or the members of an object; with `bs:format` `xml` in XPath 1.0.").required(),
     attribute("table", PARAM, "The table.").required(),
     attribute("mode", Kind::Enumeration(RowsMode::TABLE), "What happens to the rows that are there.")
         .default("replace"),
+    attribute("limit", Kind::Integer { min: 1, max: MOST_ROWS }, "The most rows that the table has then: `merge` and `append` take the oldest away, `replace` leaves the last out. 1000 without it for `append`, else 100000."),
+    attribute("absent", Kind::Enumeration(AbsentRows::TABLE), "What happens where there is no list at all.").default("keep"),
 ])
 .children(&[many(&CELL)]);
 
 static CELL: Element = element("Cell", Kind::Nothing, "One column of such a row.").ours().attributes(&[
-    attribute("path", Kind::Text, "Which part of the row, as an RFC 9535 path whose `$` is the row.")
-        .required(),
+    attribute("path", Kind::Text, "Which part of the row, as an RFC 9535 path whose `$` is the row, or in XPath 1.0 from the row; with `up` of what is around it."),
+    attribute("part", Kind::Enumeration(RowPart::TABLE), "What of the row, instead of a path."),
+    attribute("up", Kind::Integer { min: 0, max: 16 }, "How many levels above the row the path begins: 1 is the list, 2 what the list is in.").default("0"),
     attribute("pid", PARAM, "The parameter of the column.").required(),
+    attribute("join", Kind::Text, "What stands between this and the text of the cells before it for the same column, for keys of several parts."),
+    DEFAULT,
+    FORM,
+    MAP,
+    attribute("divisor", Kind::Text, "Which part of the row the value is divided by, as a path."),
+    SCALE,
+    ON_ERROR,
 ]);
 
 pub(super) static TEMPLATE: Element = element(

@@ -34,14 +34,17 @@ static MESSAGE_TYPE: Element = element(
 )
 .default("binary");
 
-pub(super) static RESPONSES: Element =
-    element("Responses", Kind::Nothing, "The messages that come.").children(&[many(&RESPONSE)]);
+pub(super) static RESPONSES: Element = element("Responses", Kind::Nothing, "The messages that come.")
+    .children(&[many(&RESPONSE), many(&additions::IGNORE)]);
 
 static RESPONSE: Element =
     element("Response", Kind::Nothing, "One kind of message that comes, taken apart into parameters.")
         .attributes(&[
             attribute("id", Kind::Id(Item::Response), ONE_ID).required(),
             attribute("options", Kind::Options(RESPONSE_OPTIONS), "Options, separated by `;`."),
+            additions::FORMAT,
+            additions::SEPARATOR,
+            additions::HEADER_ROW,
         ])
         .children(&[
             once(&ITEM_NAME),
@@ -192,11 +195,16 @@ static DATA: Element = element(
 .children(&[once(&additions::TEMPLATE)]);
 
 static HTTP_RESPONSE: Element = element("Response", Kind::Nothing, "What becomes of the answer.")
-    .attributes(&[attribute(
-        "statusCode",
-        PARAM,
-        "The parameter that receives the whole status line, such as `HTTP/1.1 200 OK`.",
-    )])
+    .attributes(&[
+        attribute(
+            "statusCode",
+            PARAM,
+            "The parameter that receives the whole status line, such as `HTTP/1.1 200 OK`.",
+        ),
+        additions::FORMAT,
+        additions::SEPARATOR,
+        additions::HEADER_ROW,
+    ])
     .children(&[
         section(&RESPONSE_HEADERS),
         once(&CONTENT),

@@ -39,6 +39,7 @@ const LAYERS: &[&str] = &[
 /// Who may name a crate: the crate's path prefix and the modules that are allowed to.
 const OWNERS: &[(&str, &[&str])] = &[
     ("quick_xml", &["language::xml"]),
+    ("xpath_eval", &["language::model", "engine::codec"]),
     ("tokio_tungstenite", &["transport"]),
     ("reqwest", &["transport"]),
     ("axum", &["api", "endpoint"]),

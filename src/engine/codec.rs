@@ -12,14 +12,17 @@ pub mod handshake;
 pub mod http;
 pub mod json;
 pub mod layout;
+mod lines;
 pub mod mapping;
 pub mod mask;
 pub mod message;
+pub mod preview;
 pub mod raw;
 pub mod render;
 pub mod response;
 mod rows;
 pub mod token;
+mod xml;
 
 use bytes::Bytes;
 

@@ -439,7 +439,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(docs.len(), 6);
+        assert_eq!(docs.len(), 9);
     }
 
     #[test]

@@ -344,6 +344,14 @@ impl<'a> Element<'a> {
         last.unwrap_or_else(|| self.empty_place())
     }
 
+    /// The texts and CDATA directly in it, one by one, decoded, blanks included, each with its place.
+    pub fn pieces(self) -> impl Iterator<Item = Spanned<Cow<'a, str>>> {
+        let document = self.document;
+        self.texts().map(move |piece| {
+            Spanned::new(decode::decode(document.slice(piece.span), piece.mode), piece.span)
+        })
+    }
+
     fn texts(self) -> impl Iterator<Item = &'a TextNode> {
         let list = &self.document.texts;
         let mut next = self.node().first_text;

@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
+use backshell::engine::codec::layout::Layouts;
+use backshell::engine::codec::message::Message;
+use backshell::engine::codec::preview;
+use backshell::engine::param::Params;
 use backshell::language::diagnostic::Code;
 use backshell::language::load;
+use backshell::language::model::id::{ConnectionIx, TableIx};
+use backshell::language::model::message::MessageKind;
 use backshell::language::source::Source;
 use serde_json::json;
 
@@ -78,9 +84,34 @@ fn the_thermometer_of_the_guide_loads() {
     loads(&definition(&found, ""));
 }
 
+#[test]
+fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
+    let found = snippets("xml", "## 13. Lists", "## In an editor");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let socket = "<Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket></CommunicationOptions></Http></Connection>";
+    let more = format!("<Connections>{socket}<Connection id=\"1\"><Http/></Connection></Connections>");
+    let text = definition(&found, &more).replace("<Group id=\"3\">", "<Group id=\"3\" connection=\"1\">");
+    loads(&text);
+    let (protocol, _) = load::whole(&Source::new("guide.xml", text));
+    let mut params = Params::new(protocol.unwrap());
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/authoring.md")).unwrap();
+    let (_, message) = page.split_once("With `{\"racks\"").unwrap();
+    let message = format!("{{\"racks\"{}", message.split_once('`').unwrap().0);
+    let message = Message::new(MessageKind::Text, message.into());
+    let first = ConnectionIx::new(0).unwrap();
+    preview::message(&mut params, &Layouts::default(), first, &message);
+    let rows: Vec<String> = params
+        .rows(TableIx::new(0).unwrap())
+        .iter()
+        .map(|row| row.cells().iter().map(|cell| cell.to_text().to_string()).collect::<Vec<_>>().join("|"))
+        .collect();
+    assert_eq!(rows, ["A/1|-12|", "A/2|0|Talk"]);
+}
+
 #[tokio::test]
 async fn the_pump_of_the_guide_loads_and_its_chain_runs() {
-    let found = snippets("xml", "## 9. HTTP", "## In an editor");
+    let found = snippets("xml", "## 9. HTTP", "## 13. Lists");
     assert_eq!(found.len(), 5, "{found:?}");
     let text = definition(&found, &plain_parameters());
     loads(&text);

@@ -125,7 +125,9 @@ pub fn make(
         CommandContent::Template(template) => {
             let text = render::render(ctx, params, template, options).map_err(|error| match error {
                 RenderError::TooLong(bytes) => MakeError::TooLong(bytes),
-                error @ (RenderError::Template(_) | RenderError::NotText(_)) => MakeError::Template(error),
+                error @ (RenderError::Template { .. } | RenderError::NotText(_)) => {
+                    MakeError::Template(error)
+                }
             })?;
             let secrets = template.params.iter().filter_map(|param| secret_of(params, *param)).collect();
             Ok(Outgoing { kind: described.kind, payload: Bytes::from(text), fields: Vec::new(), secrets })

@@ -8,12 +8,13 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use bytes::Bytes;
 
 use crate::engine::codec::json::Kind;
-use crate::engine::codec::message::{Message, Node};
+use crate::engine::codec::message::{Look, Node};
+use crate::engine::codec::xml::{self, Search, Selected, Trouble};
 use crate::engine::codec::{Gathered, Set};
 use crate::engine::param::{Origin, Params};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ParamIx, TableIx};
-use crate::language::model::message::{Extract, How, Map, Path, PathForm, Policy};
+use crate::language::model::message::{Extract, How, Map, Path, PathForm, Policy, XPath};
 use crate::language::model::param::{Param, ValueType};
 use crate::language::schema::enumerations::ValueForm;
 use crate::value::{Value, parse_number};
@@ -64,6 +65,9 @@ pub enum Why {
     /// The path would take too long on this message.
     #[error("would take too many steps on a message of this size")]
     TooMuch,
+    /// The path comes to nothing that is a value.
+    #[error("cannot be worked out")]
+    NoValue,
     /// So many rows have no key.
     #[error("rows without a key: {0}")]
     NoKey(u32),
@@ -118,10 +122,10 @@ impl Gathered {
 }
 
 /// Adds the value of a `bs:Extract`.
-pub(super) fn extract(message: &Message, extract: &Extract, params: &Params, got: &mut Gathered) {
+pub(super) fn extract(look: Look<'_>, extract: &Extract, params: &Params, got: &mut Gathered) {
     let (param, how) = (extract.param, &extract.how);
     let described = params.describe(param);
-    let lookup = Lookup { message, path: &extract.path };
+    let lookup = Lookup { look, path: &extract.path };
     let found = lookup.value(how, described, params.get(param)).and_then(|value| {
         let is_checked = how.on_error != Policy::Report;
         match value {
@@ -148,25 +152,61 @@ pub(super) fn extract(message: &Message, extract: &Extract, params: &Params, got
 
 /// A path on a message.
 struct Lookup<'m> {
-    message: &'m Message,
+    look: Look<'m>,
     path: &'m Path,
 }
 
 impl Lookup<'_> {
     fn value(&self, how: &How, param: &Param, present: &Value) -> Result<Option<Value>, Why> {
-        let Path::Json(path) = self.path;
-        let node = self.message.try_select(path).map_err(|_| Why::TooMuch)?;
-        let divisor = || match &how.divisor {
-            Some(Path::Json(path)) => self.message.select(path),
-            None => None,
-        };
-        // A path with wildcards may find several parts, which is what is counted then.
-        if how.form.0 == ValueForm::Count && !matches!(path.form, PathForm::Singular(_)) {
-            let count = self.message.count(path).map_err(|_| Why::TooMuch)?;
-            return finish(number_of(count), how, divisor).map(Some);
+        match (self.look, self.path) {
+            (Look::Json(message), Path::Json(path)) => {
+                let node = message.try_select(path).map_err(|_| Why::TooMuch)?;
+                let divisor = || match &how.divisor {
+                    Some(Path::Json(path)) => message.select(path),
+                    Some(Path::Xml(_)) | None => None,
+                };
+                // A path with wildcards may find several parts, which is what is counted then.
+                if how.form.0 == ValueForm::Count && !matches!(path.form, PathForm::Singular(_)) {
+                    let count = message.count(path).map_err(|_| Why::TooMuch)?;
+                    return finish(number_of(count), how, divisor).map(Some);
+                }
+                convert(node, how, param, present, divisor)
+            }
+            (Look::Xml(tree), Path::Xml(path)) => {
+                let search = Search::new(tree, xml::FUEL);
+                in_xml(&search, path, search.whole(), how, param)
+            }
+            // `compile` gives each path the notation of its mapping.
+            (Look::Json(_), Path::Xml(_)) | (Look::Xml(_), Path::Json(_)) => Ok(None),
         }
-        convert(node, how, param, present, divisor)
     }
+}
+
+/// What a path finds from a node of XML on.
+pub(super) fn in_xml(
+    search: &Search<'_>,
+    path: &XPath,
+    from: xml::Node<'_>,
+    how: &How,
+    param: &Param,
+) -> Result<Option<Value>, Why> {
+    let trouble = |trouble| match trouble {
+        Trouble::TooMuch => Why::TooMuch,
+        Trouble::NoValue => Why::NoValue,
+    };
+    let from = search.again(from);
+    let divisor = match &how.divisor {
+        Some(Path::Xml(path)) => search.value(path, from).map_err(trouble)?,
+        Some(Path::Json(_)) | None => None,
+    };
+    let by = || divisor.as_ref().map(Node::Tree);
+    if how.form.0 == ValueForm::Count
+        && let Selected::Nodes(nodes) = search.select(path, from).map_err(trouble)?
+    {
+        return finish(number_of(nodes.len()), how, by).map(Some);
+    }
+    let found = search.value(path, from).map_err(trouble)?;
+    convert(found.as_ref().map(Node::Tree), how, param, &crate::engine::param::EMPTY, by)
 }
 
 /// What a part of a message means for a parameter; none if nothing is there and nothing stands for that.

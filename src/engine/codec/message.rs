@@ -9,10 +9,11 @@ use bytes::Bytes;
 use crate::engine::codec::Gathered;
 use crate::engine::codec::json::{Found, JsonError, Kind, Step, Tape};
 use crate::engine::codec::mapping::{self, Problem, Why};
-use crate::engine::codec::rows;
+use crate::engine::codec::xml::{self, Search};
+use crate::engine::codec::{lines, rows};
 use crate::engine::param::Params;
 use crate::language::model::message::{
-    General, JsonPath, Mapping, Match, MessageKind, Path, PathForm, Place, Test,
+    Format, General, JsonPath, Mapping, Match, MessageKind, Path, PathForm, Place, Test,
 };
 use crate::value::parse_number;
 
@@ -33,6 +34,33 @@ pub struct Message {
     tape: OnceLock<Result<Tape, JsonError>>,
     /// What general paths are evaluated on.
     tree: OnceLock<Option<Box<serde_json::Value>>>,
+    /// The JSON that it amounts to in the first other format that was asked for.
+    made: OnceLock<Box<(Format, Message)>>,
+    xml: OnceLock<Box<Result<xml::Tree, &'static str>>>,
+}
+
+/// A message in the notation of a mapping.
+#[derive(Clone, Copy)]
+pub(super) enum Look<'m> {
+    Json(&'m Message),
+    Xml(&'m xml::Tree),
+}
+
+/// The message itself, or the JSON that it amounts to in another format.
+enum Seen<'m> {
+    Own(&'m Message),
+    Made(Box<Message>),
+}
+
+impl std::ops::Deref for Seen<'_> {
+    type Target = Message;
+
+    fn deref(&self) -> &Message {
+        match self {
+            Self::Own(message) => message,
+            Self::Made(message) => message,
+        }
+    }
 }
 
 /// What comes with the body of an HTTP answer.
@@ -51,7 +79,47 @@ pub(super) struct TooMuch;
 impl Message {
     /// Takes a message as it came.
     pub fn new(kind: MessageKind, payload: Bytes) -> Self {
-        Self { kind, payload, tape: OnceLock::new(), tree: OnceLock::new() }
+        Self {
+            kind,
+            payload,
+            tape: OnceLock::new(),
+            tree: OnceLock::new(),
+            made: OnceLock::new(),
+            xml: OnceLock::new(),
+        }
+    }
+
+    /// The message as JSON, or as the JSON that it amounts to.
+    fn seen(&self, format: &Format) -> Seen<'_> {
+        if matches!(format, Format::Json | Format::Xml) {
+            return Seen::Own(self);
+        }
+        let make = || match lines::to_json(&self.payload, format) {
+            Ok(json) => Self::new(MessageKind::Text, json),
+            Err(what) => {
+                let none = Self::new(MessageKind::Text, Bytes::new());
+                let _is_new = none.tape.set(Err(JsonError { what, at: 0 }));
+                none
+            }
+        };
+        let first = self.made.get_or_init(|| Box::new((format.clone(), make())));
+        if first.0 == *format { Seen::Own(&first.1) } else { Seen::Made(Box::new(make())) }
+    }
+
+    fn xml(&self) -> Result<&xml::Tree, &'static str> {
+        let tree = self.xml.get_or_init(|| Box::new(xml::Tree::new(&self.payload)));
+        tree.as_ref().as_ref().map_err(|what| *what)
+    }
+
+    /// Why the message is not of a format; none if it is.
+    pub fn format_error(&self, format: &Format) -> Option<&'static str> {
+        match format {
+            Format::Json => self.json_error().map(|error| error.what),
+            Format::Xml => self.xml().err(),
+            Format::Csv { .. } | Format::KeyValue { .. } => {
+                self.seen(format).json_error().map(|error| error.what)
+            }
+        }
     }
 
     /// The bytes.
@@ -159,21 +227,29 @@ impl Message {
     /// One that looks into the message does not hold on a message that is not of the format. A header or a status that is not
     /// there is nothing.
     pub fn matches(&self, mapping: &Mapping, head: Head<'_>) -> bool {
-        self.fulfils(&mapping.matches, head)
+        mapping.matches.iter().all(|one| self.holds(one, &mapping.format, head))
     }
 
-    /// Whether all of some conditions hold.
-    pub fn fulfils(&self, matches: &[Match], head: Head<'_>) -> bool {
-        matches.iter().all(|one| self.holds(one, head))
+    /// Whether all of some conditions on JSON and on the whole text hold.
+    pub fn fulfils(&self, matches: &[Match]) -> bool {
+        matches.iter().all(|one| self.holds(one, &Format::Json, Head::default()))
     }
 
-    fn holds(&self, one: &Match, head: Head<'_>) -> bool {
+    fn holds(&self, one: &Match, format: &Format, head: Head<'_>) -> bool {
         match &one.at {
             Place::Part(Path::Json(path)) => {
-                if self.json_error().is_some() {
-                    return false;
+                let seen = self.seen(format);
+                seen.json_error().is_none() && test_node(&one.test, seen.select(path))
+            }
+            Place::Part(Path::Xml(path)) => {
+                let Ok(tree) = self.xml() else { return false };
+                let search = Search::new(tree, xml::FUEL);
+                match search.value(path, search.whole()) {
+                    // A condition is there if it holds.
+                    Ok(Some(serde_json::Value::Bool(false))) => one.test == Test::Exists(false),
+                    Ok(found) => test_node(&one.test, found.as_ref().map(Node::Tree)),
+                    Err(_) => false,
                 }
-                test_node(&one.test, self.select(path))
             }
             Place::Whole => match std::str::from_utf8(&self.payload) {
                 Ok(text) => test_text(&one.test, Some(text)),
@@ -201,18 +277,26 @@ impl Message {
         if mapping.extracts.is_empty() && mapping.rows.is_empty() {
             return;
         }
-        if let Some(error) = self.json_error() {
+        if let Some(what) = self.format_error(&mapping.format) {
             let count = mapping.extracts.len() + mapping.rows.len();
-            let problem = Problem { path: None, param: None, table: None, why: Why::NotOfFormat(error.what) };
+            let problem = Problem { path: None, param: None, table: None, why: Why::NotOfFormat(what) };
             got.lose(u32::try_from(count).unwrap_or(u32::MAX), || problem);
             return;
         }
         got.sets.reserve(mapping.extracts.len());
+        let seen = self.seen(&mapping.format);
+        let look = match (&mapping.format, self.xml.get().map(|tree| tree.as_ref().as_ref())) {
+            (Format::Xml, Some(Ok(tree))) => Look::Xml(tree),
+            (_, _) => Look::Json(&seen),
+        };
         for extract in &mapping.extracts {
-            mapping::extract(self, extract, params, got);
+            mapping::extract(look, extract, params, got);
         }
         for one in &mapping.rows {
-            rows::gather(self, one, params, got);
+            match look {
+                Look::Json(message) => rows::gather(message, one, params, got),
+                Look::Xml(tree) => rows::gather_xml(tree, one, params, got),
+            }
         }
     }
 }
@@ -239,7 +323,13 @@ fn test_node(test: &Test, node: Option<Node<'_>>) -> bool {
 fn test_text(test: &Test, text: Option<&str>) -> bool {
     match (test, text) {
         (Test::Exists(wanted), text) => text.is_some() == *wanted,
-        (Test::Equals(wanted), Some(text)) => text.trim() == wanted.trim(),
+        // A text that is nothing but a JSON string counts as that string too.
+        (Test::Equals(wanted), Some(text)) => {
+            let (text, wanted) = (text.trim(), wanted.trim());
+            text == wanted
+                || (text.starts_with('"')
+                    && serde_json::from_str::<String>(text).is_ok_and(|text| text == wanted))
+        }
         (Test::Matches(pattern), Some(text)) => pattern.is_match(text),
         (Test::Equals(_) | Test::Matches(_), None) | (Test::Among(_), _) => false,
     }

@@ -9,8 +9,9 @@ use crate::engine::codec::mapping::{Problem, Why};
 use crate::engine::codec::message::{Head, Message};
 use crate::engine::codec::{Gathered, Set, bits, checksum, command, raw};
 use crate::engine::param::Params;
-use crate::language::model::id::{ParamIx, ResponseIx};
-use crate::language::model::message::{MessageKind, Response};
+use crate::language::model::Protocol;
+use crate::language::model::id::{ConnectionIx, ParamIx, ResponseIx};
+use crate::language::model::message::{Ignore, MessageKind, Response};
 use crate::language::model::param::{Checksum, Length, Param, ParamKind, ValueType};
 use crate::value::Value;
 
@@ -43,6 +44,12 @@ impl Reading {
     fn none() -> Self {
         Self { fit: Fit::None, got: Gathered::default(), fields: Vec::new() }
     }
+}
+
+/// Whether the definition says that a message means nothing (`bs:Ignore`).
+pub fn is_ignored(protocol: &Protocol, connection: ConnectionIx, message: &Message) -> bool {
+    let here = |ignore: &&Ignore| ignore.connection.is_none_or(|only| only == connection);
+    protocol.ignores.iter().filter(here).any(|ignore| message.fulfils(&ignore.matches))
 }
 
 /// Finds the response that takes a message: the first candidate that it fits wholly, else the first that it fits in part.
@@ -197,7 +204,8 @@ pub fn checksum_is_right(
 
 fn is_taken(described: &Response, fields: &[ParamIx], message: &Message) -> bool {
     let only_inside = fields.is_empty() && described.mapping.looks_inside();
-    message.matches(&described.mapping, Head::default()) && !(only_inside && message.json_error().is_some())
+    message.matches(&described.mapping, Head::default())
+        && !(only_inside && message.format_error(&described.mapping.format).is_some())
 }
 
 /// Why reading stops.

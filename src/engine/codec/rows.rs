@@ -7,18 +7,21 @@ use crate::engine::codec::Gathered;
 use crate::engine::codec::json::{Found, Kind, Spot, Step, Tape};
 use crate::engine::codec::mapping::{self, Problem, Why};
 use crate::engine::codec::message::{Message, Node};
+use crate::engine::codec::xml::{self, Search, Selected, Trouble};
 use crate::engine::param::fill::TableFill;
 use crate::engine::param::table::MAX_ROWS;
 use crate::engine::param::{self, Params};
 use crate::language::model::id::ParamIx;
-use crate::language::model::message::{Cell, CellSource, JsonPath, Path, PathForm, Policy, Rows, Segment};
+use crate::language::model::message::{
+    Cell, CellSource, JsonPath, Path, PathForm, Policy, Rows, Segment, XPath,
+};
 use crate::language::schema::enumerations::{AbsentRows, RowsMode};
 use crate::value::Value;
 
 /// Adds the rows that a message has for a table.
 pub(super) fn gather(message: &Message, rows: &Rows, params: &Params, got: &mut Gathered) {
-    let Path::Json(path) = &rows.path;
-    let mut filler = Filler::new(message, rows, params);
+    let Path::Json(path) = &rows.path else { return };
+    let mut filler = Filler::new(Some(message), rows, params);
     let is_there = match &path.form {
         PathForm::Singular(segments) | PathForm::Each(segments) => {
             message.each(path, &mut |trail| filler.literal(message, trail));
@@ -50,6 +53,43 @@ pub(super) fn gather(message: &Message, rows: &Rows, params: &Params, got: &mut 
     filler.finish(is_there, got);
 }
 
+/// Adds the rows that a message in XML has for a table.
+pub(super) fn gather_xml(tree: &xml::Tree, rows: &Rows, params: &Params, got: &mut Gathered) {
+    let Path::Xml(path) = &rows.path else { return };
+    let search = Search::new(tree, xml::LIST_FUEL);
+    let mut filler = Filler::new(None, rows, params);
+    let trouble = match search.select(path, search.whole()) {
+        Ok(Selected::Nodes(nodes)) => nodes.into_iter().find_map(|node| filler.xml(&search, node).err()),
+        Ok(Selected::Value(_)) => Some(Why::NoValue),
+        Err(Trouble::TooMuch) => Some(Why::TooMuch),
+        Err(Trouble::NoValue) => Some(Why::NoValue),
+    };
+    if let Some(why) = trouble {
+        let path = Some(path.text.clone());
+        got.lose(1, || Problem { path, param: None, table: Some(rows.table), why });
+        return;
+    }
+    // What is around the elements of a list is not told apart from no list at all.
+    let is_there = filler.count > 0 || has_parent(&search, path);
+    filler.finish(is_there, got);
+}
+
+/// Whether there is an element that the elements of a list would stand in.
+fn has_parent(search: &Search<'_>, path: &XPath) -> bool {
+    let xpath_eval::Expr::Path(xpath_eval::PathExpr::Location(location)) = &*path.expression else {
+        return false;
+    };
+    let mut steps = location.steps.clone();
+    steps.pop();
+    if steps.is_empty() {
+        return false;
+    }
+    let around = xpath_eval::LocationPath { is_absolute: location.is_absolute, steps };
+    let expression = xpath_eval::Expr::Path(xpath_eval::PathExpr::Location(around));
+    let around = XPath { text: path.text.clone(), expression: Arc::new(expression) };
+    matches!(search.select(&around, search.whole()), Ok(Selected::Nodes(nodes)) if !nodes.is_empty())
+}
+
 /// Whether the list is there that a path with a wildcard goes over, be it empty.
 fn has_list(message: &Message, segments: &[Segment]) -> bool {
     let Some(last) = segments.iter().rposition(|segment| *segment == Segment::All) else { return false };
@@ -68,7 +108,8 @@ fn has_list(message: &Message, segments: &[Segment]) -> bool {
 
 /// Collects the cells of rows.
 struct Filler<'r> {
-    message: &'r Message,
+    /// None for XML.
+    message: Option<&'r Message>,
     rows: &'r Rows,
     params: &'r Params,
     cells: Vec<Option<Value>>,
@@ -82,7 +123,7 @@ struct Filler<'r> {
 }
 
 impl<'r> Filler<'r> {
-    fn new(message: &'r Message, rows: &'r Rows, params: &'r Params) -> Self {
+    fn new(message: Option<&'r Message>, rows: &'r Rows, params: &'r Params) -> Self {
         Self {
             message,
             rows,
@@ -146,6 +187,7 @@ impl<'r> Filler<'r> {
                     };
                     self.cell(cell, path, found, &mut tree)
                 }
+                CellSource::Path(Path::Xml(_), _) => Ok(None),
                 CellSource::Path(Path::Json(path), up) => match trail.len().checked_sub(up + 1) {
                     Some(at) => self.cell_above(
                         (number, cell),
@@ -196,6 +238,7 @@ impl<'r> Filler<'r> {
             let value = match &cell.source {
                 CellSource::Index => Ok(Some(position(self.count))),
                 CellSource::Name => Ok(location.last().and_then(|last| last.as_name()).map(Value::from)),
+                CellSource::Path(Path::Xml(_), _) => Ok(None),
                 CellSource::Path(Path::Json(path), up) => {
                     let from = if *up == 0 { Some(row) } else { above(root, location, *up) };
                     match from {
@@ -209,6 +252,29 @@ impl<'r> Filler<'r> {
         ControlFlow::Continue(())
     }
 
+    /// A row that is a node of XML; an error ends all.
+    fn xml(&mut self, search: &Search<'_>, row: xml::Node<'_>) -> Result<(), Why> {
+        if !self.begin() {
+            return Ok(());
+        }
+        let rows = self.rows;
+        for cell in &rows.cells {
+            let value = match &cell.source {
+                CellSource::Index => Ok(Some(position(self.count))),
+                CellSource::Name => Ok(Some(Value::from(row.local_name()))),
+                CellSource::Path(Path::Xml(path), _) => {
+                    match mapping::in_xml(search, path, row, &cell.how, self.params.describe(cell.param)) {
+                        Err(Why::TooMuch) => return Err(Why::TooMuch),
+                        value => value,
+                    }
+                }
+                CellSource::Path(Path::Json(_), _) => Ok(None),
+            };
+            self.put(cell, value);
+        }
+        Ok(())
+    }
+
     /// What a cell finds in its row.
     fn cell(
         &self,
@@ -218,9 +284,12 @@ impl<'r> Filler<'r> {
         tree: &mut Option<serde_json::Value>,
     ) -> Result<Option<Value>, Why> {
         let needs_tree = |path: &JsonPath| matches!(path.form, PathForm::General(_));
-        let divisor = cell.how.divisor.as_ref().map(|Path::Json(path)| path);
+        let divisor = match &cell.how.divisor {
+            Some(Path::Json(path)) => Some(path),
+            Some(Path::Xml(_)) | None => None,
+        };
         if let PathForm::General(general) = &path.form
-            && !self.message.allows(general)
+            && !self.message.is_some_and(|message| message.allows(general))
         {
             return Err(Why::TooMuch);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::engine::codec::message::{Head, Message};
+use crate::engine::codec::message::Message;
 use crate::engine::codec::response::{self, Fit, Reading};
 use crate::engine::logic::Engine;
 use crate::engine::logic::effect::Site;
@@ -13,7 +13,7 @@ use crate::engine::session::{self, Received};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, PairIx, ResponseIx};
 use crate::language::model::logic::{Item, ParamOp, Run, Time};
-use crate::language::model::message::{Ignore, MessageKind};
+use crate::language::model::message::MessageKind;
 use crate::value::Context;
 
 /// How long a message may be that is kept for actions that read it again.
@@ -100,7 +100,7 @@ impl Engine {
     ) -> Taken {
         self.counters.messages += 1;
         let message = Message::new(kind, payload);
-        if !self.protocol.ignores.is_empty() && self.is_ignored(connection, &message) {
+        if response::is_ignored(&self.protocol, connection, &message) {
             self.counters.ignored += 1;
             return Taken::Ignored;
         }
@@ -122,13 +122,6 @@ impl Engine {
         }
         self.accept(ctx, response, reading, then);
         Taken::By(response)
-    }
-
-    /// Whether the definition says that a message means nothing.
-    fn is_ignored(&self, connection: ConnectionIx, message: &Message) -> bool {
-        let here = |ignore: &&Ignore| ignore.connection.is_none_or(|only| only == connection);
-        let mut ignores = self.protocol.ignores.iter().filter(here);
-        ignores.any(|ignore| message.fulfils(&ignore.matches, Head::default()))
     }
 
     /// Which response takes a message: those of the waiting pairs first.

@@ -21,6 +21,7 @@ mod template;
 mod tokens;
 mod triggers;
 mod value;
+mod xpath;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -286,6 +286,8 @@ pub enum CellSource {
 pub enum Path {
     /// In JSON, and in what is read as JSON.
     Json(JsonPath),
+    /// In XML.
+    Xml(XPath),
 }
 
 impl Path {
@@ -293,6 +295,7 @@ impl Path {
     pub fn text(&self) -> &Arc<str> {
         match self {
             Self::Json(path) => &path.text,
+            Self::Xml(path) => &path.text,
         }
     }
 }
@@ -300,6 +303,27 @@ impl Path {
 impl From<JsonPath> for Path {
     fn from(path: JsonPath) -> Self {
         Self::Json(path)
+    }
+}
+
+/// A compiled path in XPath 1.0.
+#[derive(Clone)]
+pub struct XPath {
+    /// The path as written.
+    pub text: Arc<str>,
+    /// What is evaluated.
+    pub expression: Arc<xpath_eval::Expr>,
+}
+
+impl PartialEq for XPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for XPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "XPath({})", self.text)
     }
 }
 
@@ -364,8 +388,10 @@ impl fmt::Debug for JsonPath {
 pub struct Template {
     /// The template as written.
     pub text: Arc<str>,
-    /// The parameters that it reads.
+    /// The parameters that it reads, the columns of its tables among them.
     pub params: Arc<[ParamIx]>,
+    /// The tables that it reads.
+    pub tables: Arc<[TableIx]>,
     /// The parsed template, under the name [`Template::NAME`].
     pub environment: Arc<minijinja::Environment<'static>>,
 }

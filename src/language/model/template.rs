@@ -8,16 +8,17 @@
 //! that is no literal is an error of the author, since what a template reads must be known before it is rendered.
 //!
 //! The environment is pure: it has the formatter, the filter `json` and nothing that knows an element. `engine::codec::render`
-//! passes a context object whose names are looked up while rendering: the parameters by name, and the functions `param`, `tai`,
-//! `now` and `uuid`.
+//! passes a context object whose names are looked up while rendering: the parameters by name, and the [`FUNCTIONS`].
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use minijinja::value::ValueKind;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters, tests,
 };
 
 /// The functions that a template may call; the engine provides them when it renders.
-pub const FUNCTIONS: [&str; 4] = ["param", "tai", "now", "uuid"];
+pub const FUNCTIONS: [&str; 8] = ["param", "table", "cell", "tai", "now", "unix", "unix_ms", "uuid"];
 
 /// How many steps a template may take.
 ///
@@ -25,10 +26,31 @@ pub const FUNCTIONS: [&str; 4] = ["param", "tai", "now", "uuid"];
 const FUEL: u64 = 200_000;
 
 /// The filters of templates: those that cannot make a text or a list much longer than what they are given.
-pub const FILTERS: [&str; 14] = [
-    "json", "safe", "upper", "lower", "trim", "default", "length", "first", "last", "round", "abs", "int",
-    "float", "string",
+pub const FILTERS: [&str; 20] = [
+    "json",
+    "safe",
+    "upper",
+    "lower",
+    "trim",
+    "default",
+    "length",
+    "first",
+    "last",
+    "round",
+    "abs",
+    "int",
+    "float",
+    "string",
+    "urlencode",
+    "base64",
+    "base64url",
+    "hex",
+    "sha256",
+    "hmac_sha256",
 ];
+
+/// The longest text that is encoded or signed, so that encoding it again and again has a bound.
+const MAX_ENCODED: usize = 4 << 20;
 
 /// An environment without templates: undefined names are errors, output is JSON-escaped, steps are limited.
 ///
@@ -54,6 +76,15 @@ pub fn environment() -> Environment<'static> {
     environment.add_filter("int", filters::int);
     environment.add_filter("float", filters::float);
     environment.add_filter("string", filters::string);
+    environment.add_filter("urlencode", urlencode);
+    environment.add_filter("base64", |value: &Value| Ok::<_, Error>(STANDARD.encode(bytes(value)?)));
+    environment
+        .add_filter("base64url", |value: &Value| Ok::<_, Error>(URL_SAFE_NO_PAD.encode(bytes(value)?)));
+    environment.add_filter("hex", |value: &Value| Ok::<_, Error>(in_hex(&bytes(value)?)));
+    environment.add_filter("sha256", |value: &Value| {
+        Ok::<_, Error>(in_hex(ring::digest::digest(&ring::digest::SHA256, &bytes(value)?).as_ref()))
+    });
+    environment.add_filter("hmac_sha256", hmac_sha256);
     environment.add_test("none", tests::is_none);
     environment.add_test("defined", tests::is_defined);
     environment.add_test("number", tests::is_number);
@@ -89,6 +120,55 @@ fn json(value: &Value) -> Result<Value, Error> {
         return Err(Error::new(ErrorKind::UndefinedError, "the value is not defined"));
     }
     Ok(Value::from_safe_string(literal(value)?))
+}
+
+/// The bytes of a value: of a text its UTF-8, of bytes themselves, of anything else its JSON; none of an empty value.
+fn bytes(value: &Value) -> Result<Vec<u8>, Error> {
+    let bytes = match (value.as_bytes(), value.kind()) {
+        (_, ValueKind::Undefined) => {
+            return Err(Error::new(ErrorKind::UndefinedError, "the value is not defined"));
+        }
+        // A text gives its bytes too.
+        (Some(bytes), _) => bytes.to_vec(),
+        (None, ValueKind::None) => Vec::new(),
+        (None, _) => literal(value)?.into_bytes(),
+    };
+    if bytes.len() > MAX_ENCODED {
+        return Err(Error::new(ErrorKind::InvalidOperation, "the text is too long to be encoded"));
+    }
+    Ok(bytes)
+}
+
+/// The filter `urlencode`: all but the unreserved characters (RFC 3986, 2.3) as `%XX`.
+fn urlencode(value: &Value) -> Result<String, Error> {
+    let mut text = String::new();
+    for byte in bytes(value)? {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&in_hex(&[byte]).to_ascii_uppercase());
+        }
+    }
+    Ok(text)
+}
+
+/// The filter `hmac_sha256`: the signature (RFC 2104) of a text with a key, in `hex`, `base64` or `base64url`.
+fn hmac_sha256(value: &Value, key: &Value, form: Option<&str>) -> Result<String, Error> {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes(key)?);
+    let tag = ring::hmac::sign(&key, &bytes(value)?);
+    match form.unwrap_or("hex") {
+        "hex" => Ok(in_hex(tag.as_ref())),
+        "base64" => Ok(STANDARD.encode(tag.as_ref())),
+        "base64url" => Ok(URL_SAFE_NO_PAD.encode(tag.as_ref())),
+        _ => Err(Error::new(ErrorKind::InvalidOperation, "a signature is in hex, base64 or base64url")),
+    }
+}
+
+/// Two digits a byte, in lower case.
+fn in_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A value as JSON; whole numbers without a fraction.

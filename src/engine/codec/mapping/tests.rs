@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::codec::message::Head;
+use crate::engine::codec::message::{Head, Message};
 use crate::language::load;
 use crate::language::model::id::{ParamId, ResponseIx};
 use crate::language::model::message::MessageKind;
@@ -259,5 +259,41 @@ proptest! {
     #[test]
     fn any_text_is_a_time_or_none(text in "\\PC{0,40}") {
         let _ = time(&text);
+    }
+}
+
+#[test]
+fn values_of_other_formats_are_matched_and_extracted() {
+    for (format, response, message, expected) in [
+        (
+            r#"bs:format="xml""#,
+            r#"<bs:Match path="/s/@kind" equals="state"/><bs:Match path="count(//v) = 2" exists="true"/><bs:Extract path="//v[2]" pid="1"/><bs:Extract path="//v" type="count" pid="3"/><bs:Extract path="//none" pid="2" default="-"/>"#,
+            "<s kind='state'><v>1</v><v>2.5</v></s>",
+            vec![(1, Value::text("2.5")), (3, Value::Number(2.0)), (2, Value::text("-"))],
+        ),
+        (
+            r#"bs:format="keyvalue""#,
+            r#"<bs:Match path="$.state" exists="true"/><bs:Extract path="$.state" pid="3" map="idle=0;busy=4"/><bs:Extract path="$['up time']" pid="1" type="number"/>"#,
+            "state: busy\nup time = 17\n",
+            vec![(3, Value::Number(4.0)), (1, Value::Number(17.0))],
+        ),
+        (
+            r#"bs:format="csv" bs:separator=";""#,
+            r#"<bs:Match path="$[0].level" exists="true"/><bs:Extract path="$[-1].level" pid="1" scale="10"/>"#,
+            "level\n1\n2\n",
+            vec![(1, Value::Number(20.0))],
+        ),
+    ] {
+        let text = format!(r#"{response}</Response><Response id="2" {format}>{response}"#);
+        let params =
+            params(&text.replacen(response, "", 1).replace("<Response id=\"2\"", "<Response id=\"3\""));
+        let mapping = &params.protocol().responses[1].mapping;
+        let message = Message::new(MessageKind::Text, Bytes::from(message));
+        assert!(message.matches(mapping, Head::default()), "{format}");
+        let mut got = Gathered::default();
+        message.map(mapping, &params, &mut got);
+        let values: Vec<_> =
+            got.sets.iter().map(|set| (params.describe(set.param).id.0, set.value.clone())).collect();
+        assert_eq!((values, got.dropped), (expected, 0), "{format}");
     }
 }

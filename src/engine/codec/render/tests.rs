@@ -5,12 +5,18 @@ use crate::engine::codec::clock;
 use crate::engine::param::Origin;
 use crate::language::model::build::Build;
 use crate::language::model::id::ParamIx;
+use crate::language::model::param::{ColumnKind, ValueType};
 use crate::language::model::template;
 
 fn template(text: &str, params: &[ParamIx]) -> Template {
     let mut environment = template::environment();
     environment.add_template_owned(Template::NAME, text.to_owned()).expect("a template");
-    Template { text: text.into(), params: params.into(), environment: Arc::new(environment) }
+    Template {
+        text: text.into(),
+        params: params.into(),
+        tables: [].into(),
+        environment: Arc::new(environment),
+    }
 }
 
 fn context() -> Context {
@@ -88,7 +94,7 @@ fn what_is_not_defined_is_an_error() {
         "{{ Name.x }}",
         "{{ Name.x.y }}",
     ] {
-        assert!(matches!(render_one(text), Err(RenderError::Template(_))), "{text}");
+        assert!(matches!(render_one(text), Err(RenderError::Template { .. })), "{text}");
     }
 }
 
@@ -125,4 +131,70 @@ fn the_names_that_a_template_reads_are_known() {
     );
     let parsed = of.environment.get_template(Template::NAME).expect("a template");
     assert_eq!(template::names(&parsed), ["List", "Name", "param", "tai"]);
+}
+
+/// A table `Items` of a key, a number and a name, with the rows given.
+fn render_table(text: &str, rows: &[(&str, f64)]) -> Result<String, RenderError> {
+    let mut build = Build::new();
+    let columns = [
+        ("Key", ValueType::String, ColumnKind::Retrieved),
+        ("The level", ValueType::Double, ColumnKind::Retrieved),
+    ];
+    let table = build.table("Items", &columns, |_| {});
+    let mut params = Params::new(build.done());
+    for (key, level) in rows {
+        let _ = params.add_row(table, vec![Some((*key).into()), Some((*level).into())], Origin::Engine);
+    }
+    let with_table = Template { tables: [table].into(), ..template(text, &[]) };
+    render(&mut context(), &params, &with_table, &Options { max_bytes: 1_000, ..Options::default() })
+}
+
+#[test]
+fn tables_are_lists_of_rows_with_cells_by_name_and_id() {
+    let rows = [("a\"", 1.0), ("b", 2.5)];
+    for (text, expected) in [
+        ("{% for row in table(1) %}{{ row.Key }}={{ row['the LEVEL'] }};{% endfor %}", r#"a\"=1;b=2.5;"#),
+        ("{{ table('items') | length }} {{ table(1)[1][3] }} {{ (table(1) | first).key }}", r#"2 2.5 a\""#),
+        ("{{ table(1) | json }}", r#"[{"Key":"a\"","The level":1},{"Key":"b","The level":2.5}]"#),
+        ("{{ cell(3, 'b') }} {{ cell('The level', 'a\"') }} [{{ cell(3, 'none') }}]", "2.5 1 []"),
+    ] {
+        assert_eq!(render_table(text, &rows).expect(text), expected, "{text}");
+    }
+    assert_eq!(render_table("{{ table(1) | json }}", &[]).expect("no rows"), "[]");
+    for text in ["{{ table(2) }}", "{{ cell(1, 'a') }}", "{{ (table(1) | first).nothing }}", "{{ table() }}"]
+    {
+        assert!(matches!(render_table(text, &rows), Err(RenderError::Template { .. })), "{text}");
+    }
+}
+
+#[test]
+fn texts_are_encoded_and_signed() {
+    for (text, expected) in [
+        ("{{ 'a b/ü?' | urlencode }}", "a%20b%2F%C3%BC%3F"),
+        ("{{ 'hi?>' | base64 }} {{ 'hi?>' | base64url }} {{ 'hi' | hex }}", "aGk/Pg== aGk_Pg 6869"),
+        ("{{ Count | base64 }} [{{ Nothing | base64 }}]", "NQ== []"),
+        ("{{ 'abc' | sha256 }}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        // RFC 4231, test case 2.
+        (
+            "{{ 'what do ya want for nothing?' | hmac_sha256('Jefe') }}",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            "{{ 'what do ya want for nothing?' | hmac_sha256('Jefe', 'base64') }}",
+            "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=",
+        ),
+        ("{{ unix() }} {{ unix_ms() }}", "1600000000 1600000000123"),
+    ] {
+        check(text, expected);
+    }
+    assert!(render_one("{{ 'a' | hmac_sha256('b', 'rot13') }}").is_err());
+    let again = format!("{{{{ 'x' * 900{} | length }}}}", " | base64 | base64 | base64".repeat(30));
+    assert!(render_one(&again).is_err(), "a text that grows without end");
+}
+
+#[test]
+fn an_error_says_where_it_is_and_no_value() {
+    let error = render_one("{\n  \"a\": {{ Count }},\n  \"b\": {{ Name + Count }}\n}")
+        .expect_err("a text and a number");
+    assert_eq!(error.to_string(), "at line 3, `Name + Count`: invalid operation");
 }

@@ -223,13 +223,14 @@ fn a_message_too_large_for_notes_gives_the_same_rows() {
 
 #[test]
 fn rows_beyond_what_a_table_holds_are_counted_and_bounded() {
-    let message = format!("[{}]", vec!["{}"; 600_000].join(","));
+    let message = format!("[{}]", vec!["{}"; 105_000].join(","));
     let rows = r#"<bs:Rows path="$[*]" table="1000" mode="append"><bs:Cell path="$.x" pid="1003" default="d"/></bs:Rows>"#;
     let mut params = Params::new(protocol("", rows));
     let (got, _) = take(&mut params, message.as_bytes());
-    assert_eq!((got.dropped, got.fills[0].cells.len()), (500_000, 100_000));
+    assert_eq!((got.dropped, got.fills[0].cells.len()), (5_000, 100_000));
     assert_eq!(params.rows(TableIx::new(0).expect("small")).len(), 1_000);
     // A path that needs a tree refuses such a message.
+    let message = format!("[{}0]", "0,".repeat(530_000));
     let general = rows.replace("$[*]", "$[?!@.x]");
     let mut params = Params::new(protocol("", &general));
     let (got, filled) = take(&mut params, message.as_bytes());
@@ -288,5 +289,54 @@ proptest! {
                 prop_assert!(keys.iter().all(|key| rows.get(&key.to_string()).is_some()));
             }
         }
+    }
+}
+
+#[test]
+fn other_formats_fill_tables_too() {
+    let cells = CELLS;
+    let xml = r#"<bs:Rows path="/r/item" table="1000"><bs:Cell path="@id" pid="1001"/><bs:Cell path="level" pid="1002" default="9" divisor="../scale"/><bs:Cell path="concat(local-name(..), label)" pid="1003"/></bs:Rows>"#;
+    let names = r#"<bs:Rows path="/r/*[@v]" table="1000"><bs:Cell part="name" pid="1001"/><bs:Cell part="index" pid="1002"/><bs:Cell path="@v" pid="1003"/></bs:Rows>"#;
+    let list = format!(r#"<bs:Rows path="$[*]" table="1000">{cells}</bs:Rows>"#);
+    let lists = r#"<bs:Rows path="$[*]" table="1000"><bs:Cell path="$[0]" pid="1001"/><bs:Cell path="$[1]" pid="1002"/><bs:Cell path="$[-1]" pid="1003"/></bs:Rows>"#;
+    let members = r#"<bs:Rows path="$.*" table="1000"><bs:Cell part="name" pid="1001"/><bs:Cell path="$" pid="1003"/></bs:Rows>"#;
+    let filter = format!(r#"<bs:Rows path="$[?@.level != '1']" table="1000">{cells}</bs:Rows>"#);
+    for (format, rows, message, expected) in [
+        (
+            r#"bs:format="xml""#,
+            xml,
+            "<r><scale>2</scale><item id='a'><level>5</level><label>A</label></item><item id='b'/></r>",
+            "a:2.5:rA b:9:r",
+        ),
+        (r#"bs:format="xml""#, names, "<r><x v='1'/><y/><z v='2'/></r>", "x:0:1 z:1:2"),
+        (r#"bs:format="csv""#, &list, "id,level,label\na,1,A\nb,2.5,\"x, y\"\n", "a:1:A b:2.5:x, y"),
+        (
+            r#"bs:format="csv" bs:separator="tab" bs:headerRow="false""#,
+            lists,
+            "a\t1\tA\nb\t2\tB\n",
+            "a:1:A b:2:B",
+        ),
+        (r#"bs:format="csv""#, &filter, "id,level\na,1\nb,2\n", "b:2:"),
+        (r#"bs:format="keyvalue""#, members, "a=1\nb = two\n", "a::1 b::two"),
+        (r#"bs:format="keyvalue" bs:separator="; ""#, members, "a=1; b=2", "a::1 b::2"),
+    ] {
+        let mut params = Params::new(protocol(format, rows));
+        let (got, _) = take(&mut params, message.as_bytes());
+        assert_eq!((table(&params).as_str(), got.dropped), (expected, 0), "{format} {message}");
+    }
+}
+
+#[test]
+fn an_xml_list_that_is_empty_empties_the_table_and_one_that_is_absent_does_not() {
+    let rows = r#"<bs:Rows path="/r/list/item" table="1000"><bs:Cell path="@id" pid="1001"/></bs:Rows>"#;
+    let mut params = Params::new(protocol(r#"bs:format="xml""#, rows));
+    for (message, expected, dropped) in [
+        ("<r><list><item id='1'/><item id='2'/></list></r>", "1:: 2::", 0),
+        ("<r><error/></r>", "1:: 2::", 0),
+        ("<r><list>", "1:: 2::", 1),
+        ("<r><list/></r>", "", 0),
+    ] {
+        let (got, _) = take(&mut params, message.as_bytes());
+        assert_eq!((table(&params).as_str(), got.dropped), (expected, dropped), "{message}");
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::language::definition::Text;
 use crate::language::definition::message::{self as written, Match as WrittenMatch};
 use crate::language::diagnostic::{Code, Diagnostic};
-use crate::language::model::compile::path;
 use crate::language::model::compile::scope::{MAX_PATTERNS, Scope, Use, User};
 use crate::language::model::compile::value::{number, short, value};
+use crate::language::model::compile::{path, xpath};
 use crate::language::model::id::ParamIx;
 use crate::language::model::message::{
     Extract, Form, Format, How, Map, Mapping, Match, Path, Place, Policy, Test,
@@ -112,7 +112,7 @@ fn part(scope: &mut Scope, text: &Text<'_>, format: &Format, user: User) -> Opti
         Format::Json | Format::Csv { .. } | Format::KeyValue { .. } => {
             path::compile(scope, text, user).map(Path::Json)
         }
-        Format::Xml => None,
+        Format::Xml => xpath::compile(scope, text, user).map(Path::Xml),
     }
 }
 

@@ -2,21 +2,24 @@
 //!
 //! The environment is that of [`model::template`](crate::language::model::template), which says who gives what.
 
-use std::collections::{BTreeSet, HashSet};
+mod walk;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use minijinja::machinery::{Span as Place, Token, ast, parse, tokenize};
+use minijinja::machinery::{Span as Place, Token, parse, tokenize};
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind};
 
 use crate::language::definition::Text;
 use crate::language::diagnostic::{Code, Diagnostic};
 use crate::language::model::compile::scope::{Scope, Use, User};
+use crate::language::model::compile::template::walk::Walk;
 use crate::language::model::compile::value::short;
-use crate::language::model::id::ParamIx;
+use crate::language::model::id::{ParamIx, TableIx};
 use crate::language::model::message::Template;
-use crate::language::model::param::ParamKind;
+use crate::language::model::param::{ParamKind, Table};
 use crate::language::model::template::{FILTERS, FUNCTIONS, environment};
 use crate::language::schema::did_you_mean;
 use crate::language::source::{Span, Spanned};
@@ -51,8 +54,13 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
     };
     let mut walk = Walk::default();
     walk.statement(&tree);
-    let params = resolve(scope, text, &walk, &environment, user)?;
-    Some(Template { text: Arc::from(&*text.value), params, environment: Arc::new(environment) })
+    let reads = resolve(scope, text, &walk, &environment, user)?;
+    Some(Template {
+        text: Arc::from(&*text.value),
+        params: reads.params.into_iter().collect(),
+        tables: reads.tables.into_iter().collect(),
+        environment: Arc::new(environment),
+    })
 }
 
 /// What of a template is more than the limits allow: where, and why.
@@ -87,158 +95,11 @@ fn beyond_limits(text: &str) -> Option<(usize, String)> {
     None
 }
 
-/// What a template names, each with its place in it.
+/// What a template reads.
 #[derive(Default)]
-struct Walk<'t> {
-    variables: Vec<(&'t str, Place)>,
-    assigned: HashSet<&'t str>,
-    functions: Vec<(&'t str, Place)>,
-    filters: Vec<(&'t str, Place)>,
-    tests: Vec<(&'t str, Place)>,
-    // What can make a text of any length: joined to itself again and again, or kept instead of written.
-    refused: Vec<(&'static str, Place)>,
-    // The argument of each call of `param`; none if it is not one literal.
-    params: Vec<(Option<Value>, Place)>,
-}
-
-impl<'t> Walk<'t> {
-    /// Walks over a template; the tree is walked with a list, not by recursion.
-    fn statement(&mut self, root: &ast::Stmt<'t>) {
-        let mut statements = vec![root];
-        let mut expressions = Vec::new();
-        while let Some(statement) = statements.pop() {
-            match statement {
-                ast::Stmt::Template(node) => statements.extend(&node.children),
-                ast::Stmt::EmitExpr(node) => expressions.push(&node.expr),
-                ast::Stmt::EmitRaw(_) => {}
-                ast::Stmt::ForLoop(node) => {
-                    self.assigned.insert("loop");
-                    self.target(&node.target);
-                    expressions.push(&node.iter);
-                    expressions.extend(&node.filter_expr);
-                    statements.extend(node.body.iter().chain(&node.else_body));
-                }
-                ast::Stmt::IfCond(node) => {
-                    expressions.push(&node.expr);
-                    statements.extend(node.true_body.iter().chain(&node.false_body));
-                }
-                ast::Stmt::WithBlock(node) => {
-                    self.refused.push(("{% with %}", node.span()));
-                    for (target, value) in &node.assignments {
-                        self.target(target);
-                        expressions.push(value);
-                    }
-                    statements.extend(&node.body);
-                }
-                ast::Stmt::Set(node) => {
-                    self.refused.push(("{% set %}", node.span()));
-                    self.target(&node.target);
-                    expressions.push(&node.expr);
-                }
-                ast::Stmt::SetBlock(node) => {
-                    self.refused.push(("{% set %}", node.span()));
-                    self.target(&node.target);
-                    expressions.extend(&node.filter);
-                    statements.extend(&node.body);
-                }
-                ast::Stmt::AutoEscape(node) => {
-                    expressions.push(&node.enabled);
-                    statements.extend(&node.body);
-                }
-                ast::Stmt::FilterBlock(node) => {
-                    self.refused.push(("{% filter %}", node.span()));
-                    expressions.push(&node.filter);
-                    statements.extend(&node.body);
-                }
-                ast::Stmt::Do(node) => self.call(&node.call, node.call.span(), &mut expressions),
-            }
-            while let Some(expression) = expressions.pop() {
-                self.expression(expression, &mut expressions);
-            }
-        }
-    }
-
-    fn target(&mut self, target: &ast::Expr<'t>) {
-        match target {
-            ast::Expr::Var(node) => {
-                self.assigned.insert(node.id);
-            }
-            ast::Expr::List(node) => node.items.iter().for_each(|item| self.assign(item)),
-            ast::Expr::Tuple(node) => node.items.iter().for_each(|item| self.assign(item)),
-            _ => {}
-        }
-    }
-
-    fn assign(&mut self, item: &ast::Expr<'t>) {
-        if let ast::Expr::Var(node) = item {
-            self.assigned.insert(node.id);
-        }
-    }
-
-    fn expression<'e>(&mut self, expression: &'e ast::Expr<'t>, further: &mut Vec<&'e ast::Expr<'t>>) {
-        match expression {
-            ast::Expr::Var(node) => self.variables.push((node.id, node.span())),
-            ast::Expr::Const(_) => {}
-            ast::Expr::Slice(node) => {
-                further.push(&node.expr);
-                further.extend(node.start.iter().chain(&node.stop).chain(&node.step));
-            }
-            ast::Expr::UnaryOp(node) => further.push(&node.expr),
-            ast::Expr::BinOp(node) => further.extend([&node.left, &node.right]),
-            ast::Expr::Compare(node) => {
-                further.push(&node.expr);
-                further.extend(node.ops.iter().map(|op| &op.expr));
-            }
-            ast::Expr::IfExpr(node) => {
-                further.extend([&node.test_expr, &node.true_expr]);
-                further.extend(&node.false_expr);
-            }
-            ast::Expr::Filter(node) => {
-                self.filters.push((node.name, node.span()));
-                further.extend(&node.expr);
-                arguments(&node.args, further);
-            }
-            ast::Expr::Test(node) => {
-                self.tests.push((node.name, node.span()));
-                further.push(&node.expr);
-                arguments(&node.args, further);
-            }
-            ast::Expr::GetAttr(node) => further.push(&node.expr),
-            ast::Expr::GetItem(node) => further.extend([&node.expr, &node.subscript_expr]),
-            ast::Expr::Call(node) => self.call(node, node.span(), further),
-            ast::Expr::List(node) => further.extend(&node.items),
-            ast::Expr::Tuple(node) => further.extend(&node.items),
-            ast::Expr::Map(node) => further.extend(node.keys.iter().chain(&node.values)),
-        }
-    }
-
-    fn call<'e>(&mut self, call: &'e ast::Call<'t>, place: Place, further: &mut Vec<&'e ast::Expr<'t>>) {
-        match &call.expr {
-            ast::Expr::Var(name) => {
-                self.functions.push((name.id, name.span()));
-                if name.id == "param" {
-                    let constant = match call.args.as_slice() {
-                        [ast::CallArg::Pos(argument)] => argument.as_const(),
-                        _ => None,
-                    };
-                    self.params.push((constant, place));
-                }
-            }
-            other => further.push(other),
-        }
-        arguments(&call.args, further);
-    }
-}
-
-fn arguments<'e, 't>(arguments: &'e [ast::CallArg<'t>], further: &mut Vec<&'e ast::Expr<'t>>) {
-    for argument in arguments {
-        match argument {
-            ast::CallArg::Pos(value)
-            | ast::CallArg::Kwarg(_, value)
-            | ast::CallArg::PosSplat(value)
-            | ast::CallArg::KwargSplat(value) => further.push(value),
-        }
-    }
+struct Reads {
+    params: BTreeSet<ParamIx>,
+    tables: BTreeSet<TableIx>,
 }
 
 /// Finds the parameters that a template reads, and reports names that mean nothing.
@@ -248,23 +109,33 @@ fn resolve(
     walk: &Walk<'_>,
     environment: &Environment<'_>,
     user: User,
-) -> Option<Arc<[ParamIx]>> {
+) -> Option<Reads> {
     let at = |place: Place| text.part(place.start_offset as usize..place.end_offset as usize);
-    let mut found = BTreeSet::new();
+    let mut found = Reads::default();
     let mut sound = true;
     for (name, place) in &walk.variables {
         if walk.assigned.contains(name) || FUNCTIONS.contains(name) {
             continue;
         }
         match named(scope, name, &|| at(*place), user) {
-            Some(param) => drop(found.insert(param)),
+            Some(param) => drop(found.params.insert(param)),
             None => sound = false,
         }
     }
-    for (argument, place) in &walk.params {
-        match parameter(scope, argument.as_ref(), &|| at(*place), user) {
-            Some(param) => drop(found.insert(param)),
-            None => sound = false,
+    for (name, arguments, place) in &walk.calls {
+        sound &= call(scope, (name, arguments), &|| at(*place), &mut found, user).is_some();
+    }
+    for (name, given, place) in &walk.filter_arguments {
+        if *name == "hmac_sha256" && !(1..=2).contains(given) {
+            scope.push(
+                Diagnostic::new(
+                    Code::BadTemplate,
+                    at(*place),
+                    format!("`hmac_sha256` in the template of {user} takes the key, and perhaps a form"),
+                )
+                .with_help("as in `{{ Text | hmac_sha256(Key) }}` or `hmac_sha256(Key, \"base64\")`"),
+            );
+            sound = false;
         }
     }
     for (word, place) in &walk.refused {
@@ -300,7 +171,84 @@ fn resolve(
             sound = false;
         }
     }
-    sound.then(|| found.into_iter().collect())
+    sound.then_some(found)
+}
+
+/// What a call of a function of ours reads; none if its arguments are wrong.
+fn call(
+    scope: &mut Scope,
+    (name, arguments): (&str, &[Option<Value>]),
+    place: &dyn Fn() -> Span,
+    found: &mut Reads,
+    user: User,
+) -> Option<()> {
+    let wrong = |scope: &mut Scope, what: &str, help: &str| {
+        let message = format!("`{name}` in the template of {user} {what}");
+        scope.push(Diagnostic::new(Code::BadTemplate, place(), message).with_help(help));
+    };
+    let literal = "write the id or the name itself, so that it can be checked";
+    match (name, arguments) {
+        ("param", [argument]) => {
+            found.params.insert(parameter(scope, argument.as_ref(), place, user)?);
+        }
+        ("param", _) => drop(parameter(scope, None, place, user)?),
+        ("table", [argument]) => {
+            let Some(param) = any_parameter(scope, argument.as_ref()) else {
+                wrong(scope, "takes one number or one text, of a table", literal);
+                return None;
+            };
+            let Some(table) = scope.table_at(param) else {
+                wrong(
+                    scope,
+                    "names a parameter that is no table",
+                    "`param(12)` reads a parameter that is none",
+                );
+                return None;
+            };
+            read_table(scope, table, found);
+        }
+        ("table", _) => {
+            wrong(scope, "takes one number or one text, of a table", literal);
+            return None;
+        }
+        ("cell", [argument, _]) => {
+            let column = any_parameter(scope, argument.as_ref());
+            let has = |table: &Table| table.columns.iter().any(|of| Some(of.param) == column);
+            let Some(table) = scope.tables.iter().position(has).and_then(TableIx::new) else {
+                wrong(scope, "takes first the number or the name of a column", "as in `cell(1002, \"key\")`");
+                return None;
+            };
+            read_table(scope, table, found);
+        }
+        ("cell", _) => {
+            wrong(scope, "takes a column and a key", "as in `cell(1002, \"key\")`");
+            return None;
+        }
+        ("tai" | "now" | "uuid" | "unix" | "unix_ms", [_, ..]) => {
+            wrong(scope, "takes no argument", "write it with empty brackets");
+            return None;
+        }
+        // What does not exist is told of by its name.
+        (_, _) => {}
+    }
+    Some(())
+}
+
+/// A parameter of any kind by a literal id or name.
+fn any_parameter(scope: &Scope, argument: Option<&Value>) -> Option<ParamIx> {
+    if let Some(name) = argument.and_then(Value::as_str) {
+        let entry = scope.names.get(name.to_lowercase().as_str())?;
+        return entry.read.or(entry.write);
+    }
+    let id = argument.and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok())?;
+    scope.params.get(id)
+}
+
+/// Notes that a template reads a table, and so all of its columns: one of them may be secret.
+fn read_table(scope: &Scope, table: TableIx, found: &mut Reads) {
+    found.tables.insert(table);
+    let columns = scope.tables.get(table.index()).map_or(&[][..], |table| &table.columns);
+    found.params.extend(columns.iter().map(|column| column.param));
 }
 
 /// The argument of `param(...)`.
@@ -410,7 +358,9 @@ mod tests {
     fn report(template: &str) -> Vec<(String, String)> {
         let text = format!(
             "<Protocol xmlns:bs=\"urn:backshell:1\"><Params><Param id=\"12\"><Name>Volume</Name><Type>read</Type></Param>\
-             <Param id=\"13\"><Name>Web socket URL</Name><Type>read</Type></Param></Params><Commands><Command id=\"1\">\
+             <Param id=\"13\"><Name>Web socket URL</Name><Type>read</Type></Param>\
+             <Param id=\"1000\"><Name>Items</Name><Type>array</Type><ArrayOptions index=\"0\"><ColumnOption idx=\"0\" pid=\"1001\"/></ArrayOptions></Param>\
+             <Param id=\"1001\"><Name>Item key</Name><Type>read</Type></Param></Params><Commands><Command id=\"1\">\
              <WebSocketMessageType>text</WebSocketMessageType><Content><bs:Template><![CDATA[\n  {template}\n]]></bs:Template></Content></Command></Commands></Protocol>"
         );
         let source = Source::new("test.xml", text);
@@ -433,7 +383,9 @@ mod tests {
         for template in [
             "plain",
             "{{ Volume }} {{ volume | json }} {{ param(12) }} {{ param(\"web socket url\") | upper }}",
-            "{{ tai() }} {{ now() }} {{ uuid() }}",
+            "{{ tai() }} {{ now() }} {{ uuid() }} {{ unix() }} {{ unix_ms() }}",
+            "{% for row in table(1000) %}{{ row.key }}{% endfor %}{{ table(\"items\") | length }}{{ cell(1001, Volume) }}",
+            "{{ Volume | urlencode | base64 }} {{ Volume | hmac_sha256(Volume, \"base64\") }} {{ Volume | sha256 }}",
             "{% if Volume is none %}a{% else %}b{% endif %}{% for x in [1, 2] %}{{ x }}{{ loop.index }}{% endfor %}",
             "{{ Volume | default(\"}}\") }}",
         ] {
@@ -463,6 +415,27 @@ mod tests {
                 "{{ param(Volume) }}",
                 "param(Volume)",
                 "`param` in the template of command 1 takes one number or one text",
+            ),
+            ("{{ tai(1) }}", "tai(1)", "`tai` in the template of command 1 takes no argument"),
+            (
+                "{{ table(12) }}",
+                "table(12)",
+                "`table` in the template of command 1 names a parameter that is no table",
+            ),
+            (
+                "{{ table(Volume) }}",
+                "table(Volume)",
+                "`table` in the template of command 1 takes one number or one text, of a table",
+            ),
+            (
+                "{{ cell(12, 1) }}",
+                "cell(12, 1)",
+                "`cell` in the template of command 1 takes first the number or the name of a column",
+            ),
+            (
+                "{{ Volume | hmac_sha256 }}",
+                "hmac_sha256",
+                "`hmac_sha256` in the template of command 1 takes the key, and perhaps a form",
             ),
             ("{{ tia() }}", "tia", "the template of command 1 uses the function `tia`, which does not exist"),
             (

@@ -336,6 +336,6 @@ static CELL: Element = element("Cell", Kind::Nothing, "One column of such a row.
 pub(super) static TEMPLATE: Element = element(
     "Template",
     Kind::Text,
-    "The message as text with values in it: `{{ Name }}`, `{{ param(12) }}`, `{{ param(\"Some name\") }}`, `{{ tai() }}`. Values are escaped for JSON strings; `{{ x | json }}` is a whole JSON value.",
+    "The message as text with values in it: `{{ Name }}`, `{{ param(12) }}`, `{{ param(\"Some name\") }}`, `{{ tai() }}`, `{% for row in table(1000) %}{{ row.Name }}{% endfor %}`, `{{ cell(1002, \"key\") }}`. Values are escaped for JSON strings; `{{ x | json }}` is a whole JSON value; `urlencode`, `base64`, `base64url`, `hex`, `sha256` and `hmac_sha256(key)` encode and sign. Times are `tai()`, `now()`, `unix()` and `unix_ms()`, a new id is `uuid()`.",
 )
 .ours();

@@ -1,5 +1,6 @@
 //! `protocols/cleeng-drisc`: the session's answer is the address; expiry, takeover both ways, refusals, and the end.
 
+use backshell::element::handle::Readable;
 use serde_json::json;
 
 use super::bounded;
@@ -9,6 +10,7 @@ use crate::web::{Asked, Peer, Socket};
 const SOCKET: i32 = 7;
 const SERVICE: i32 = 22;
 const OTHER_NAME: i32 = 25;
+const ACTIVE_SESSIONS: i32 = 1000;
 const SLOT: i32 = 30;
 const TAKEN_BY: i32 = 31;
 const START: i32 = 70;
@@ -134,9 +136,14 @@ async fn a_refused_session_says_who_has_the_slot_which_can_then_be_taken_over() 
     bounded(async {
         let mut peer = Peer::start().await;
         let element = start(&peer);
-        let full = json!({"details": {"takeOverEnabled": true, "activeSessions": [{"sessionId": "s-9", "name": "Kitchen"}]}});
+        let full = json!({"details": {"takeOverEnabled": true, "activeSessions": [{"sessionId": "s-9", "name": "Kitchen"}, {"sessionId": "s-8", "name": "Hall"}]}});
         session(&mut peer).await.answer(403, &full.to_string());
         element.reads(OTHER_NAME, "Kitchen").await;
+        let Readable::Table(rows) = element.handle.get(element.param(ACTIVE_SESSIONS)).await.unwrap().value else {
+            panic!("a table")
+        };
+        let keys: Vec<_> = rows.iter().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(keys, ["s-9", "s-8"]);
         element.link_is(1, "closed").await;
 
         element.set(TAKE_OVER, 1.0).await;

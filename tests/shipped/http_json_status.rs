@@ -1,5 +1,7 @@
 //! `protocols/http-json-status`: polls, maps, writes back, and goes on after whatever the device does.
 
+use backshell::element::handle::Readable;
+
 use super::bounded;
 use crate::running::Element;
 use crate::web::Peer;
@@ -9,7 +11,7 @@ const STATUS_LINE: i32 = 1;
 const STATE: i32 = 10;
 const TEMPERATURE: i32 = 11;
 const TARGET: i32 = 12;
-const FAN: i32 = 13;
+const FANS: i32 = 1000;
 const NOTE: i32 = 14;
 const SET_TARGET: i32 = 62;
 const RESTART: i32 = 70;
@@ -25,7 +27,9 @@ fn start(peer: &Peer, period: &str) -> Element {
 }
 
 fn status(state: &str, target: f64) -> String {
-    format!(r#"{{"state":"{state}","air":{{"temperature":21.4,"target":{target}}},"fans":[{{"rpm":1200}}]}}"#)
+    format!(
+        r#"{{"state":"{state}","air":{{"temperature":21.4,"target":{target}}},"fans":[{{"rpm":1200}},{{"rpm":900}}]}}"#
+    )
 }
 
 #[tokio::test]
@@ -36,11 +40,16 @@ async fn what_the_page_says_is_shown_and_what_is_set_is_written_and_read_back() 
         let asked = peer.asked_for("GET", "/status").await;
         assert_eq!(asked.header("accept"), "application/json");
         asked.answer(200, &status("running", 22.0));
-        for (id, expected) in
-            [(STATE, "running"), (TEMPERATURE, "21.4"), (TARGET, "22"), (FAN, "1200"), (NOTE, "none")]
-        {
+        for (id, expected) in [(STATE, "running"), (TEMPERATURE, "21.4"), (TARGET, "22"), (NOTE, "none")] {
             element.reads(id, expected).await;
         }
+        // All of an answer is set at once, so the table is there when the values are.
+        let Readable::Table(rows) = element.handle.get(element.param(FANS)).await.unwrap().value else {
+            panic!("a table")
+        };
+        let rows: Vec<String> =
+            rows.iter().map(|(key, cells)| format!("{key}={}", cells[1].to_text())).collect();
+        assert_eq!(rows, ["0=1200", "1=900"]);
 
         element.set(SET_TARGET, 23.5).await;
         let asked = peer.asked_for("PUT", "/air").await;
@@ -78,9 +87,7 @@ async fn polling_goes_on_after_other_pages_refusals_and_cut_connections() {
             let line = format!("HTTP/1.1 {code}");
             let asked = peer.asked_for("GET", "/status").await;
             let shown = element.handle.get(element.param(STATUS_LINE)).await.unwrap();
-            let backshell::element::handle::Readable::Scalar(value) = shown.value else {
-                panic!("one value")
-            };
+            let Readable::Scalar(value) = shown.value else { panic!("one value") };
             assert!(value.to_text().starts_with(&line), "{}", value.to_text());
             asked.answer(200, &status("running", 22.0));
         }

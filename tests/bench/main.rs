@@ -13,12 +13,14 @@ mod http;
 mod moves;
 mod peer;
 mod receive;
+mod rows;
 mod storm;
 mod wire;
 
-const BENCHES: [(&str, fn()); 13] = [
+const BENCHES: [(&str, fn()); 14] = [
     ("check", check::run),
     ("codec", codec::run),
+    ("rows", rows::run),
     ("engine", engine::run),
     ("wire", wire::receive),
     ("idle", wire::idle),

@@ -12,7 +12,7 @@ use crate::engine::target::request::{Header, Provenance, Request, RequestError, 
 use crate::engine::target::{self, Target, TargetError};
 use crate::language::model::connection::{self, Connection, Exchange, Source};
 use crate::language::model::id::ConnectionIx;
-use crate::language::model::message::MessageKind;
+use crate::language::model::message::{Format, MessageKind};
 use crate::value::{Context, Secret, Value};
 
 /// The element's own address of a connection: its settings, else the definition's defaults.
@@ -217,7 +217,11 @@ pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> Gat
         Value::Empty | Value::Number(_) | Value::Bytes(_) => body.clone(),
     };
     // Where there is no body (204, say) no path finds anything, and what is said for that case holds.
-    let text = if text.is_empty() { Bytes::from_static(b"null") } else { text };
+    let text = match &exchange.mapping.format {
+        Format::Json if text.is_empty() => Bytes::from_static(b"null"),
+        Format::Xml if text.is_empty() => Bytes::from_static(b"<nothing/>"),
+        Format::Json | Format::Xml | Format::Csv { .. } | Format::KeyValue { .. } => text,
+    };
     let message = Message::new(MessageKind::Text, text);
     let head = Head { status: status(answer.status_line), headers: answer.headers };
     if message.matches(&exchange.mapping, head) {

@@ -70,6 +70,7 @@ impl Driver {
             | Code::Dropped
             | Code::Condition
             | Code::Response
+            | Code::Rows
             | Code::Action
             | Code::NotRun
             | Code::PeriodCut

@@ -23,6 +23,9 @@ const MAX_TREE: usize = 1 << 19;
 /// How many steps the evaluation of a general path may take at most, as worked out before.
 const MAX_STEPS: usize = 1 << 24;
 
+/// How many steps a regular expression in a filter counts as: it is compiled anew for each value.
+const PATTERN_STEPS: usize = 512;
+
 /// A received message, or the body of an answer.
 ///
 /// It is checked to be UTF-8 and JSON when a path is first asked for, and once only.
@@ -308,7 +311,8 @@ impl Message {
 fn steps(path: &General, tape: &Tape) -> usize {
     let ways = tape.depth.max(1).saturating_pow(path.power).saturating_mul(path.fan as usize);
     let each = if path.absolute_filter { tape.values } else { 1 };
-    tape.values.saturating_mul(ways).saturating_mul(each)
+    let patterns = if path.patterns { PATTERN_STEPS } else { 1 };
+    tape.values.saturating_mul(ways).saturating_mul(each).saturating_mul(patterns)
 }
 
 fn test_node(test: &Test, node: Option<Node<'_>>) -> bool {

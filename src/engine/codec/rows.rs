@@ -332,16 +332,16 @@ impl<'r> Filler<'r> {
             }
         };
         let Some(slot) = self.cells.get_mut(base + cell.at) else { return };
-        *slot = match (&cell.join, slot.take()) {
-            (Some(join), Some(before)) => {
-                let text = value.map(|value| value.to_text());
-                Some(Value::text(format!(
-                    "{}{join}{}",
-                    before.to_text(),
-                    text.as_deref().unwrap_or_default()
-                )))
+        let value = value.filter(|value| cell.join.is_none() || !value.is_empty());
+        *slot = match (&cell.join, slot.take(), value) {
+            (None, _, value) => value,
+            (Some(_), None, None) => None,
+            // A part that is not there is an empty text, so that no two keys become one.
+            (Some(join), before, value) => {
+                let [before, value] = [before, value].map(|part| part.map(|part| part.to_text()));
+                let [before, value] = [&before, &value].map(|part| part.as_deref().unwrap_or_default());
+                Some(Value::text(format!("{before}{join}{value}")))
             }
-            (Some(_) | None, _) => value,
         };
     }
 

@@ -412,7 +412,7 @@ pub(crate) fn condition(expression: Expression) -> Condition {
 pub(crate) fn path(text: &str) -> JsonPath {
     if text.starts_with('$') {
         let query = serde_json_path::JsonPath::parse(text).expect("a valid path");
-        let general = General { query, power: 0, fan: 1, absolute_filter: false };
+        let general = General { query, power: 0, fan: 1, absolute_filter: false, patterns: false };
         return JsonPath { text: text.into(), form: PathForm::General(Arc::new(general)) };
     }
     let segments = text.split('.').filter(|part| !part.is_empty()).map(|part| match part.parse() {

@@ -358,6 +358,8 @@ pub struct General {
     pub fan: u32,
     /// Whether a filter looks at the whole message for each value.
     pub absolute_filter: bool,
+    /// Whether a filter has a regular expression, which the library compiles for each value.
+    pub patterns: bool,
 }
 
 /// One step of a path.

@@ -102,6 +102,9 @@ async fn a_tap_names_the_response_that_took_a_message_and_masks_a_secret_that_it
     for message in [
         r#"{"state":"s"}"#,
         r#"{"answer":"a"}"#,
+        // Known noise: as JSON and bare.
+        r#""dump""#,
+        "dump",
         r#"{"other":["cell-secret-2","cell-secret"]}"#,
         &format!(r#"{{"token":"{SECRET}"}}"#),
     ] {
@@ -124,6 +127,7 @@ async fn a_tap_names_the_response_that_took_a_message_and_masks_a_secret_that_it
     });
     let status = rig.handle.fresh_status().await;
     assert_eq!((status.counters.unmatched, link_of(&status).counters.unmatched), (1, 1));
+    assert_eq!(status.counters.ignored, 2);
     let expected = [
         (r#"{"state":"s"}"#, Some(1)),
         (r#"{"answer":"a"}"#, Some(2)),

@@ -152,6 +152,10 @@ fn nested_lists_are_rows_of_one_table_with_what_is_around_them() {
         );
         let text = r#"{"name":"N","groups":[{"id":"g","level":5,"items":["a","b"]},{"id":"h","items":[]},{"id":"i","items":["a"]}]}"#;
         check(&rows, &[(text, "g/a:0.5:N g/b:0.5:N i/a::N")]);
+        let without = text.replace(r#""id":"g","#, "").replace(r#""b""#, "null");
+        if path != "$.groups[?@.id].items[*]" {
+            check(&rows, &[(&without, "/a:0.5:N i/a::N")]);
+        }
         // There is nothing above the whole message.
         check(&rows.replace("up=\"4\"", "up=\"5\""), &[(text, "g/a:0.5:none g/b:0.5:none i/a::none")]);
     }

@@ -40,7 +40,10 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
             let form = match plain(&text.value) {
                 Some(segments) if segments.contains(&Segment::All) => PathForm::Each(segments.into()),
                 Some(segments) => PathForm::Singular(segments.into()),
-                None => PathForm::General(Arc::new(general(&text.value, path))),
+                None => match general(&text.value, path) {
+                    Some(general) => PathForm::General(Arc::new(general)),
+                    None => return wrong(scope, 0, "a regular expression in it is not written there"),
+                },
             };
             Some(JsonPath { text: Arc::from(&*text.value), form })
         }
@@ -72,7 +75,13 @@ fn depth(path: &str) -> usize {
 }
 
 /// What a path with more than names, indices and wildcards can cost at most: how often it can come to one value.
-fn general(text: &str, query: serde_json_path::JsonPath) -> General {
+///
+/// None if a pattern comes out of the message: nobody knows what it costs.
+fn general(text: &str, query: serde_json_path::JsonPath) -> Option<General> {
+    /// The bracket of a function that takes a regular expression.
+    const PATTERN: u8 = b'~';
+    let is_pattern = |before: &str| before.ends_with("match") || before.ends_with("search");
+    let (mut patterns, mut foreign_pattern) = (false, false);
     let mut quote = None;
     let mut open: Vec<u8> = Vec::new();
     let (mut descents, mut is_first_outside, mut fan, mut absolute_filter) = (0_u32, false, 1_u32, false);
@@ -86,7 +95,15 @@ fn general(text: &str, query: serde_json_path::JsonPath) -> General {
             (Some(open), byte) if open == byte => quote = None,
             (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(*byte),
+            (None, b'(') if is_pattern(text.get(..at).unwrap_or_default()) => {
+                patterns = true;
+                open.push(PATTERN);
+            }
             (None, b'[' | b'(') => open.push(*byte),
+            (None, b',') if open.last() == Some(&PATTERN) => {
+                let next = text.get(at + 1..).unwrap_or_default().trim_start();
+                foreign_pattern |= !next.starts_with(['"', '\'']);
+            }
             (None, b']' | b')') => drop(open.pop()),
             (None, b'?') => is_filter_seen = true,
             (None, b',') if open.last() == Some(&b'[') => fan = fan.saturating_add(1).saturating_mul(2),
@@ -101,7 +118,8 @@ fn general(text: &str, query: serde_json_path::JsonPath) -> General {
         at += 1;
     }
     // From the root each value is reached in one way.
-    General { query, power: descents - u32::from(is_first_outside), fan, absolute_filter }
+    let power = descents - u32::from(is_first_outside);
+    (!foreign_pattern).then_some(General { query, power, fan, absolute_filter, patterns })
 }
 
 /// The names, indices and wildcards of a path that has nothing else; the path is known to be valid.
@@ -188,9 +206,19 @@ mod tests {
         ] {
             let query =
                 serde_json_path::JsonPath::parse(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-            let general = general(path, query);
+            let general = general(path, query).expect("its patterns are its own");
             let found = (general.power, general.fan, general.absolute_filter);
             assert_eq!(found, (power, fan, absolute_filter), "{path}");
+        }
+        for (path, expected) in [
+            ("$[?match(@.a, 'x,y')]", Some(true)),
+            ("$[?search(value(@..a), \"x\")]", Some(true)),
+            ("$[?length(@.a) > 3]", Some(false)),
+            ("$[?match(@.a, @.b)]", None),
+        ] {
+            let query =
+                serde_json_path::JsonPath::parse(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert_eq!(general(path, query).map(|general| general.patterns), expected, "{path}");
         }
     }
 }

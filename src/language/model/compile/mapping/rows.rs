@@ -20,6 +20,9 @@ const APPEND_LIMIT: usize = 1_000;
 /// The most rows of any table.
 const MOST_ROWS: usize = 100_000;
 
+/// How many levels above its row a cell may look; `schema` reports more.
+const MOST_UP: usize = 16;
+
 /// A `bs:Rows` while it is compiled.
 struct Filling<'s> {
     scope: &'s mut Scope,
@@ -181,7 +184,7 @@ impl Filling<'_> {
     /// Where the value of a cell is: at a path, or a part of the row.
     fn source(&mut self, written: &written::Cell<'_>) -> Option<CellSource> {
         let part_of = written.part.as_ref().and_then(|text| RowPart::parse(&text.value));
-        let up = written.up.as_ref().and_then(Text::parse::<usize>).map_or(0, |up| up.value);
+        let up = written.up.as_ref().and_then(Text::parse::<usize>).map_or(0, |up| up.value.min(MOST_UP));
         match (part_of, &written.path) {
             (None, Some(text)) => {
                 if up > 0 && *self.format == Format::Xml {

@@ -4,12 +4,15 @@ mod check;
 mod completions;
 mod demo;
 mod elements;
+mod eval;
 mod explain;
 mod explain_code;
 mod files;
 mod get;
 mod logging;
 mod mock;
+mod new;
+mod offline;
 mod remote;
 pub mod render;
 mod run;
@@ -47,6 +50,10 @@ enum Command {
     Test(test::Arguments),
     /// Start the simulated peers of a scenario, for trying a definition without its device
     Mock(mock::Arguments),
+    /// Say what a captured message does to the parameters, without a network
+    Eval(eval::Arguments),
+    /// Write a definition to start from, with its settings and a test
+    New(new::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
     /// List the elements of a running daemon
@@ -99,6 +106,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Elements(arguments) => elements::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),

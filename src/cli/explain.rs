@@ -6,21 +6,17 @@ use std::sync::Arc;
 
 use super::remote::{Daemon, Failed};
 use super::render::printable;
-use super::{Status, complain, files, render};
+use super::{Status, complain, offline};
 use crate::api::wire::{self, Explained};
 use crate::element::clock::Clock;
 use crate::element::explain;
 use crate::element::handle::{ExplainedLine, ExplainedRequest};
 use crate::engine::codec::handshake::Address;
 use crate::engine::logic::{Engine, First, Options};
-use crate::engine::param::Origin;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
-use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
-use crate::language::schema::did_you_mean;
-use crate::language::{diagnostic, load};
+use crate::language::model::id::ConnectionIx;
 use crate::transport::control::Control;
-use crate::value::Value;
 
 /// What `explain` is given.
 #[derive(Debug, clap::Args)]
@@ -107,47 +103,18 @@ async fn element(control: &Control, arguments: &Arguments, out: &mut impl Write)
 }
 
 fn file(arguments: &Arguments, path: &Path) -> io::Result<Status> {
-    let (source, report) = match files::read(path) {
-        Ok(source) => {
-            let (protocol, report) = load::whole(&source);
-            if let Some(protocol) = protocol {
-                return explain_protocol(arguments, protocol);
-            }
-            (source, report)
-        }
-        Err(refused) => {
-            let mut report = diagnostic::Report::default();
-            report.push(refused.problem);
-            (refused.source, report)
-        }
-    };
-    render::print_report(&source, &report)?;
-    Ok(Status::Bad)
+    match offline::definition(path)? {
+        Some(protocol) => explain_protocol(arguments, protocol),
+        None => Ok(Status::Bad),
+    }
 }
 
 fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Result<Status> {
     let mut ctx = Clock::start().context(0);
     let mut engine = Engine::new(protocol.clone(), Options::default());
     engine.start(&mut ctx, First::default());
-    for set in &arguments.sets {
-        let Some((name, value)) = set.split_once('=') else {
-            complain(&format!("`--set {set}` has no `=`: write PARAM=VALUE"));
-            return Ok(Status::Misuse);
-        };
-        let Some(param) = find(&protocol, name) else {
-            let names = protocol.params.iter().map(|param| param.name.as_ref());
-            let near = did_you_mean(name, names).map(|near| format!("; did you mean `{near}`?"));
-            complain(&format!(
-                "the definition has no parameter `{}`{}",
-                printable(name),
-                near.unwrap_or_default()
-            ));
-            return Ok(Status::Bad);
-        };
-        if let Err(rejected) = engine.set(&mut ctx, param, None, Value::text(value), Origin::User) {
-            complain(&format!("parameter `{name}` does not take this value: {rejected}"));
-            return Ok(Status::Bad);
-        }
+    if let Err(status) = offline::set_all(&mut engine, &mut ctx, &arguments.sets) {
+        return Ok(status);
     }
     let mut out = io::stdout().lock();
     let (mut status, mut seen) = (Status::Good, 0);
@@ -193,14 +160,6 @@ fn explain_protocol(arguments: &Arguments, protocol: Arc<Protocol>) -> io::Resul
         status = Status::Bad;
     }
     Ok(status)
-}
-
-fn find(protocol: &Protocol, name: &str) -> Option<ParamIx> {
-    let by_id = name.trim().parse().ok().and_then(|id| protocol.param_by_id(ParamId(id)));
-    by_id.or_else(|| {
-        let entry = protocol.params_by_name(name.trim());
-        entry.write.or(entry.read)
-    })
 }
 
 /// The lines as sent, and beside each where it comes from.

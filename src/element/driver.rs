@@ -43,7 +43,7 @@ use crate::element::spec::Spec;
 use crate::element::status::{ElementState, Status};
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::{self, Input};
-use crate::engine::logic::{Engine, effect};
+use crate::engine::logic::{Engine, First, effect};
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
 use crate::store::{Ack, Loaded, Store};
 use crate::tasks::Tasks;
@@ -85,6 +85,11 @@ pub fn start(spec: Arc<Spec>, services: Services, tasks: &mut Tasks, stop: Cance
     let handle = Handle::new(driver.protocol().clone(), driver.status.subscribe(), requests_in);
     tasks.spawn(task_name(&driver.spec.name), |_| driver.run(stop));
     handle
+}
+
+/// The values that an element starts with whose store is empty.
+pub fn first_values(spec: &Spec) -> First {
+    saved::first(spec, Some(&Loaded::default()))
 }
 
 /// The work that the driver waits for besides its links.

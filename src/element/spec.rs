@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::logic::{Options, OwnAddress};
+use crate::engine::session::Overrides;
 use crate::language::model::Protocol;
 use crate::language::model::connection::{KeepAlive, Limits, Reconnect, Tls};
 use crate::language::model::id::ParamIx;
@@ -24,6 +26,27 @@ pub struct Spec {
     pub tai_offset: Duration,
     /// The folder below which the action `read file` may read; none if the settings name none.
     pub files: Option<PathBuf>,
+}
+
+impl Spec {
+    /// What the engine is told of the settings.
+    pub fn options(&self) -> Options {
+        let overrides = |spec: &ConnectionSpec| Overrides {
+            timeout: Some(spec.timeout),
+            retries: Some(spec.retries),
+            element_timeout: Some(spec.element_timeout),
+            max_message_bytes: Some(spec.limits.max_message_bytes),
+            send_queue: Some(spec.limits.send_queue),
+        };
+        let own = |spec: &ConnectionSpec| OwnAddress { host: spec.host.clone(), port: spec.port };
+        let mut options = Options {
+            connections: self.connections.iter().map(overrides).collect(),
+            addresses: self.connections.iter().map(own).collect(),
+            ..Options::default()
+        };
+        options.messages.tai_offset = i64::try_from(self.tai_offset.as_secs()).unwrap_or(0);
+        options
+    }
 }
 
 /// One connection of an element.

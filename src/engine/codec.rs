@@ -22,6 +22,7 @@ pub mod render;
 pub mod response;
 mod rows;
 pub mod token;
+pub mod why;
 mod xml;
 
 use bytes::Bytes;

@@ -29,6 +29,7 @@ mod pair;
 mod param_action;
 mod queue;
 pub mod receive;
+pub mod rehearse;
 mod report;
 mod run;
 mod schedule;
@@ -39,6 +40,7 @@ mod state;
 mod tests;
 mod timer;
 mod token;
+pub mod trace;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +55,7 @@ use crate::engine::logic::receive::Heard;
 use crate::engine::logic::stack::Stack;
 use crate::engine::logic::state::{Chain, Follow, Hold, ItemNext, Lane, Made, PairSettings};
 use crate::engine::logic::timer::Clock;
+use crate::engine::logic::trace::Trace;
 use crate::engine::param::change::Event;
 use crate::engine::param::startup::{self, Setting, Stored};
 use crate::engine::param::{Cells, Fill, Origin, Outcome, Params, Rejected};
@@ -203,6 +206,8 @@ pub struct Engine {
     told: Box<[(ParamIx, Value)]>,
     /// One for each token of the definition, in its order.
     tokens: Box<[TokenState]>,
+    /// What the present input has caused so far; none unless somebody tries a definition out.
+    trace: Option<Box<Trace>>,
 }
 
 /// The longest message of a connection and how many groups may wait for its link.
@@ -264,6 +269,7 @@ impl Engine {
             spare: Vec::new(),
             told: watched(&protocol),
             tokens: protocol.tokens.iter().map(|_| TokenState::default()).collect(),
+            trace: None,
             protocol,
         }
     }

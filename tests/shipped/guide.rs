@@ -78,6 +78,27 @@ fn loads(text: &str) {
 }
 
 #[test]
+fn the_thermometer_of_the_guide_takes_a_message_as_the_page_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = definition(&snippets("xml", "## 2. A connection", "## 5. What is sent"), "");
+    std::fs::write(folder.path().join("thermometer.xml"), text).unwrap();
+    let examples = snippets("console", "## 4. What comes back", "## 5. What is sent");
+    let [example] = &examples[..] else { panic!("{examples:?}") };
+    let (command, printed) = example.split_once('\n').unwrap();
+    let message = command.strip_prefix("$ echo '").and_then(|rest| rest.split_once("' | backshell eval "));
+    let (message, words) = message.unwrap();
+    std::fs::write(folder.path().join("message.json"), format!("{message}\n")).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_backshell"))
+        .arg("eval")
+        .args(words.split(' '))
+        .current_dir(folder.path())
+        .stdin(std::fs::File::open(folder.path().join("message.json")).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), printed);
+}
+
+#[test]
 fn the_thermometer_of_the_guide_loads() {
     let found = snippets("xml", "## 2. A connection", "## 9. HTTP");
     assert_eq!(found.len(), 7, "{found:?}");

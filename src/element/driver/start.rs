@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 use crate::element::driver::slot::{Life, Slot};
 use crate::element::driver::{Driver, Services, saved};
 use crate::element::handle::Request;
-use crate::element::spec::{ConnectionSpec, Spec};
+use crate::element::spec::Spec;
 use crate::element::status::{ElementState, Status};
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
-use crate::engine::logic::{Engine, Options, OwnAddress};
-use crate::engine::session::Overrides;
+use crate::engine::logic::Engine;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::ConnectionIx;
@@ -24,18 +23,6 @@ use crate::tasks::Tasks;
 impl Driver {
     pub(super) fn new(spec: Arc<Spec>, services: Services, requests: mpsc::Receiver<Request>) -> Self {
         let ctx = services.clock.context(services.clock.seed());
-        let overrides = |spec: &ConnectionSpec| Overrides {
-            timeout: Some(spec.timeout),
-            retries: Some(spec.retries),
-            element_timeout: Some(spec.element_timeout),
-            max_message_bytes: Some(spec.limits.max_message_bytes),
-            send_queue: Some(spec.limits.send_queue),
-        };
-        let mut options =
-            Options { connections: spec.connections.iter().map(overrides).collect(), ..Options::default() };
-        let own = |spec: &ConnectionSpec| OwnAddress { host: spec.host.clone(), port: spec.port };
-        options.addresses = spec.connections.iter().map(own).collect();
-        options.messages.tai_offset = i64::try_from(spec.tai_offset.as_secs()).unwrap_or(0);
         let slots = (0..spec.protocol.connections.len())
             .filter_map(ConnectionIx::new)
             .map(|connection| {
@@ -69,7 +56,7 @@ impl Driver {
             counters: Default::default(),
             connections: Vec::new(),
         };
-        let engine = Engine::new(spec.protocol.clone(), options);
+        let engine = Engine::new(spec.protocol.clone(), spec.options());
         let mut driver = Self {
             spec,
             services,

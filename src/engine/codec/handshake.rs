@@ -211,23 +211,33 @@ pub fn capture(params: &Params, exchange: &Exchange, answer: &Answer<'_>) -> Gat
     if exchange.mapping.is_empty() {
         return got;
     }
+    let Some(message) = body_message(answer, &exchange.mapping.format) else { return got };
+    if message.matches(&exchange.mapping, head(answer)) {
+        message.map(&exchange.mapping, params, &mut got);
+    }
+    got
+}
+
+/// The body of an answer as the message that `bs:Match` and `bs:Extract` look into; none if it has none.
+pub(super) fn body_message(answer: &Answer<'_>, format: &Format) -> Option<Message> {
+    let body = answer.body?;
     // JSON is UTF-8 (RFC 8259, 8.1); an answer that names another charset is read in that.
     let text = match decode(body, content_type(answer.headers)).value {
         Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
         Value::Empty | Value::Number(_) | Value::Bytes(_) => body.clone(),
     };
     // Where there is no body (204, say) no path finds anything, and what is said for that case holds.
-    let text = match &exchange.mapping.format {
+    let text = match format {
         Format::Json if text.is_empty() => Bytes::from_static(b"null"),
         Format::Xml if text.is_empty() => Bytes::from_static(b"<nothing/>"),
         Format::Json | Format::Xml | Format::Csv { .. } | Format::KeyValue { .. } => text,
     };
-    let message = Message::new(MessageKind::Text, text);
-    let head = Head { status: status(answer.status_line), headers: answer.headers };
-    if message.matches(&exchange.mapping, head) {
-        message.map(&exchange.mapping, params, &mut got);
-    }
-    got
+    Some(Message::new(MessageKind::Text, text))
+}
+
+/// What comes with the body of an answer.
+pub(super) fn head<'a>(answer: &Answer<'a>) -> Head<'a> {
+    Head { status: status(answer.status_line), headers: answer.headers }
 }
 
 /// The number in a status line.

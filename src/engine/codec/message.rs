@@ -238,7 +238,20 @@ impl Message {
         matches.iter().all(|one| self.holds(one, &Format::Json, Head::default()))
     }
 
-    fn holds(&self, one: &Match, format: &Format, head: Head<'_>) -> bool {
+    /// The text at a path, for people; none if nothing is there.
+    pub(super) fn text_at(&self, path: &Path, format: &Format) -> Option<String> {
+        match path {
+            Path::Json(path) => self.seen(format).select(path).map(|node| node.text().into_owned()),
+            Path::Xml(path) => {
+                let search = Search::new(self.xml().ok()?, xml::FUEL);
+                let found = search.value(path, search.whole()).ok().flatten()?;
+                Some(Node::Tree(&found).text().into_owned())
+            }
+        }
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn holds(&self, one: &Match, format: &Format, head: Head<'_>) -> bool {
         match &one.at {
             Place::Part(Path::Json(path)) => {
                 let seen = self.seen(format);

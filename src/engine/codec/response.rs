@@ -100,17 +100,7 @@ fn read_at(
     if !is_taken(described, fields, message) {
         return Reading::none();
     }
-    let cutter = Cutter {
-        params,
-        layouts,
-        fields,
-        payload: message.payload(),
-        at: 0,
-        matched_constant: false,
-        depth,
-        out: Reading::none(),
-    };
-    let mut reading = cutter.read();
+    let mut reading = Cutter::new(params, layouts, fields, message, depth).read();
     if reading.fit == Fit::Full {
         let first = reading.got.sets.len();
         message.map(&described.mapping, params, &mut reading.got);
@@ -202,6 +192,34 @@ pub fn checksum_is_right(
     expected.is_some() && expected == received
 }
 
+/// Where the fields of a response stop fitting a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stopped {
+    /// The field, by position; one past the last if they all fit, but not the whole message.
+    pub(super) position: usize,
+    /// The byte, from 0.
+    pub(super) at: usize,
+    /// What must stand there, if the field is a constant.
+    pub(super) constant: Option<Bytes>,
+}
+
+/// Where the fields of a response stop fitting a message; none if they fit, or if it has none.
+pub(super) fn stopped(
+    params: &Params,
+    layouts: &Layouts,
+    response: ResponseIx,
+    message: &Message,
+) -> Option<Stopped> {
+    let fields = layouts.response(params.protocol(), response);
+    let mut cutter = Cutter::new(params, layouts, fields, message, 0);
+    if fields.is_empty() || cutter.cut_all().is_ok() {
+        return None;
+    }
+    let position = cutter.out.fields.len();
+    let constant = fields.get(position).and_then(|param| cutter.constant(*param));
+    Some(Stopped { position, at: cutter.at, constant })
+}
+
 fn is_taken(described: &Response, fields: &[ParamIx], message: &Message) -> bool {
     let only_inside = fields.is_empty() && described.mapping.looks_inside();
     message.matches(&described.mapping, Head::default())
@@ -230,6 +248,18 @@ struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
+    fn new(
+        params: &'a Params,
+        layouts: &'a Layouts,
+        fields: &'a [ParamIx],
+        message: &'a Message,
+        depth: u8,
+    ) -> Self {
+        let payload = message.payload();
+        let out = Reading::none();
+        Self { params, layouts, fields, payload, at: 0, matched_constant: false, depth, out }
+    }
+
     fn read(mut self) -> Reading {
         if self.fields.is_empty() {
             self.out.fit = Fit::Full;

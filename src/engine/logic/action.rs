@@ -14,6 +14,7 @@ use crate::engine::logic::schedule::millis;
 use crate::engine::logic::stack::{Fired, Frame};
 use crate::engine::logic::state::{Chain, Hold, ItemNext, Made, PairSettings};
 use crate::engine::logic::timer::MAX_PERIOD;
+use crate::engine::logic::trace::{Ran, Step};
 use crate::engine::param::Origin;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ActionIx, CommandIx, GroupIx, PairIx, ParamId, ParamIx, ResponseIx};
@@ -48,8 +49,12 @@ impl Engine {
         next: usize,
     ) {
         let described = protocol.action(action);
-        if next == 0 && !condition::allows(described.condition.as_ref(), &self.params, fired.row()) {
-            return;
+        if next == 0 {
+            let holds = condition::allows(described.condition.as_ref(), &self.params, fired.row());
+            self.note(|| Step::Action(action, Ran::if_it(holds)));
+            if !holds {
+                return;
+            }
         }
         macro_rules! on {
             ($targets:expr, $kind:ident, |$target:ident| $run:expr) => {{

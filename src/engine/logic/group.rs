@@ -8,6 +8,7 @@ use crate::engine::logic::effect::{Code, Severity, Site};
 use crate::engine::logic::queue::{Answers, Entry, Part, Phase, Refused, Resume, Run, Stage};
 use crate::engine::logic::stack::{self, Fired, Frame};
 use crate::engine::logic::state::{Chain, Held, Hold, Lane};
+use crate::engine::logic::trace::{Ran, Step};
 use crate::engine::logic::{Engine, MAX_ITEMS, REST, limits};
 use crate::language::model::id::{CommandIx, ConnectionIx, GroupIx};
 use crate::language::model::logic::{Group, GroupOp, GroupRun, Item, Time};
@@ -264,10 +265,14 @@ impl Engine {
                 (resume.item, phase)
             }
             None if !condition::allows(described.condition.as_ref(), &self.params, None) => {
+                self.note(|| Step::Group(entry.group, Ran::No));
                 self.group_over(ctx, &entry);
                 return;
             }
-            None => (0, Phase::Begin),
+            None => {
+                self.note(|| Step::Group(entry.group, Ran::Yes));
+                (0, Phase::Begin)
+            }
         };
         let run = Run { entry, connection, item, phase, stop: false, answers };
         self.lanes[usize::from(queue)].queue.runs.push(run);

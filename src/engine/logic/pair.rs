@@ -8,6 +8,7 @@ use crate::engine::codec::condition;
 use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Phase, Stage};
 use crate::engine::logic::state::{Made, PairSettings};
+use crate::engine::logic::trace::{Ran, Step};
 use crate::engine::logic::{Engine, Life, limits};
 use crate::engine::session::{Again, Answer, Ending, Exchange, Input, State, Verdict};
 use crate::language::model::connection::ConnectionKind;
@@ -20,7 +21,9 @@ impl Engine {
     /// Begins a pair of the running group, if its condition holds and its connection can carry it.
     pub(super) fn begin_pair(&mut self, ctx: &Context, queue: u16, pair: PairIx, connection: ConnectionIx) {
         let protocol = Arc::clone(&self.protocol);
-        if !condition::allows(protocol.pair(pair).condition.as_ref(), &self.params, None) {
+        let holds = condition::allows(protocol.pair(pair).condition.as_ref(), &self.params, None);
+        self.note(|| Step::Pair(pair, Ran::if_it(holds)));
+        if !holds {
             return;
         }
         match protocol.connection(connection).kind {

@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use crate::engine::codec::message::Message;
 use crate::engine::codec::response::{self, Fit, Reading};
+use crate::engine::codec::why::{self, Mismatch};
 use crate::engine::logic::Engine;
 use crate::engine::logic::effect::Site;
 use crate::engine::logic::queue::Phase;
 use crate::engine::logic::stack::Frame;
 use crate::engine::logic::state::Chain;
+use crate::engine::logic::trace::Step;
 use crate::engine::session::{self, Received};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, PairIx, ResponseIx};
@@ -138,6 +140,12 @@ impl Engine {
         response::take(&self.params, &self.layouts, own.chain(others), message)
     }
 
+    /// Why no response takes a message of a connection, the nearest first; empty if one does.
+    pub fn mismatches(&self, connection: ConnectionIx, kind: MessageKind, payload: Bytes) -> Vec<Mismatch> {
+        let candidates = self.protocol.candidates(connection).iter().copied();
+        why::mismatches(&self.params, &self.layouts, candidates, &Message::new(kind, payload))
+    }
+
     /// The queues whose running pair waits for an answer over a connection.
     fn waiting_pairs(&self, connection: ConnectionIx) -> impl Iterator<Item = (u16, PairIx)> {
         let queues = (0_u16..).zip(0..self.lanes.len());
@@ -188,6 +196,10 @@ impl Engine {
         reading: Reading,
         then: Option<(u16, Received)>,
     ) {
+        self.note(|| {
+            let Reading { fit, ref got, .. } = reading;
+            Step::Response { response, fit, sets: got.sets.clone(), dropped: got.dropped + got.unsaid }
+        });
         if reading.fit == Fit::Full {
             if let Some((queue, received)) = then {
                 self.chain = Chain::Input(Some(queue));

@@ -6,6 +6,7 @@ use crate::engine::codec::Gathered;
 use crate::engine::codec::mapping::{Problem, Why};
 use crate::engine::logic::Engine;
 use crate::engine::logic::effect::{Code, Effect, Report, Severity, Site};
+use crate::engine::logic::trace::Step;
 use crate::engine::param::Rejected;
 use crate::engine::param::change::Event;
 use crate::engine::param::fill::TableFill;
@@ -32,6 +33,7 @@ impl Engine {
     }
 
     pub(super) fn report_dropped(&mut self, now: Instant, param: ParamIx, rejected: &Rejected) {
+        self.note(|| Step::Rejected { param, why: rejected.clone() });
         let site = Site::Item(Item::Param(param));
         if let Some(suppressed) = self.throttle.pass(now, Code::Dropped, Some(site)) {
             let report = Report { suppressed, ..dropped(&self.protocol, param, rejected) };

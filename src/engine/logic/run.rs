@@ -7,6 +7,7 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::stack::{self, Branch, Fired, Frame, Phase, Via};
 use crate::engine::logic::state::Follow;
 use crate::engine::logic::timer::Clock;
+use crate::engine::logic::trace::{self, Ran};
 use crate::engine::logic::{Engine, MAX_DEPTH};
 use crate::engine::param::change::{Event, Place, RowChange};
 use crate::engine::param::{Origin, Outcome};
@@ -90,6 +91,7 @@ impl Engine {
     fn call(&mut self, ctx: &Context, protocol: &Protocol, trigger: TriggerIx, fired: Fired) {
         let described = protocol.trigger(trigger);
         if !condition::allows(described.guard.as_ref(), &self.params, fired.row()) {
+            self.note(|| trace::Step::Trigger(trigger, Ran::No));
             return;
         }
         let holds = condition::allows(described.condition.as_ref(), &self.params, fired.row());
@@ -98,6 +100,11 @@ impl Engine {
         } else {
             (Branch::Otherwise, &described.otherwise)
         };
+        let ran = match branch {
+            Branch::Otherwise if !steps.is_empty() => Ran::Otherwise,
+            Branch::Content | Branch::Otherwise => Ran::if_it(holds),
+        };
+        self.note(|| trace::Step::Trigger(trigger, ran));
         if steps.is_empty() {
             return;
         }

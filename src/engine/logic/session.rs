@@ -11,6 +11,7 @@ use crate::engine::logic::effect::{Code, Effect, Severity, Site};
 use crate::engine::logic::queue::{Phase, Run};
 use crate::engine::logic::state::Chain;
 use crate::engine::logic::token::Permit;
+use crate::engine::logic::trace::{Ran, Step};
 use crate::engine::logic::{Engine, Life, limits};
 use crate::engine::session::requests::{After, Ending, Input, Order, Redirects, Requests, State, Verdict};
 use crate::engine::session::token::TokenState;
@@ -65,7 +66,9 @@ impl Engine {
         connection: ConnectionIx,
     ) {
         let protocol = Arc::clone(&self.protocol);
-        if !condition::allows(protocol.session(session).condition.as_ref(), &self.params, None) {
+        let holds = condition::allows(protocol.session(session).condition.as_ref(), &self.params, None);
+        self.note(|| Step::Session(session, Ran::if_it(holds)));
+        if !holds {
             self.pause_after_item(ctx, queue, None);
             return;
         }
@@ -120,6 +123,7 @@ impl Engine {
         let protocol = Arc::clone(&self.protocol);
         let exchange = &protocol.session(requests.session).exchanges[requests.exchange];
         if !condition::allows(exchange.condition.as_ref(), &self.params, None) {
+            self.note(|| Step::Exchange(requests.session, requests.exchange, Ran::No));
             self.advance_requests(ctx, usize::from(queue), Input::Skipped);
             return true;
         }
@@ -143,6 +147,7 @@ impl Engine {
         }
         match self.order(ctx, &requests) {
             Ok(order) => {
+                self.note(|| Step::Exchange(requests.session, requests.exchange, Ran::Yes));
                 self.counters.requests += 1;
                 self.links[order.connection.index()].requests += 1;
                 let sent = Input::Sent { id: order.id };
@@ -265,6 +270,11 @@ impl Engine {
         if meaning == Meaning::Good {
             got.sets.extend(self.tokens_came(ctx, requests.session, requests.exchange, answer));
         }
+        self.note(|| {
+            let (session, exchange) = (requests.session, requests.exchange);
+            Step::Answer { session, exchange, sets: got.sets.clone(), dropped: got.dropped + got.unsaid }
+        });
+        {}
         // The last frame runs first: what the end causes waits for the events of the values.
         let verdict = self.advance_requests(ctx, queue, Input::Answered(meaning));
         let got = response::with_parts(&self.params, &self.layouts, got);

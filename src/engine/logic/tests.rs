@@ -7,6 +7,7 @@ mod pairs;
 mod queue;
 mod sessions;
 mod timers;
+mod tracing;
 
 use std::time::{Duration, Instant};
 

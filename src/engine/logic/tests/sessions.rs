@@ -558,3 +558,42 @@ fn an_exchange_that_is_left_out_is_no_answer() {
     rig.pass(1);
     assert!(rig.engine.is_in_timeout(), "nothing was asked, so nothing answered");
 }
+
+#[test]
+fn an_answer_that_was_captured_is_taken_as_if_its_group_had_just_asked_for_it() {
+    let mut world = world(1, false, |_| {});
+    let (session, group, status, trace) = (world.session, world.group, world.status, world.traced.trace);
+    let other = world.traced.build.session(vec![build::exchange(Source::Literal("/c".into()))], |_| {});
+    let step = world.traced.step(".");
+    world.traced.build.trigger(Some((Item::Group(group), Time::After)), &[step], |_| {});
+    let mut rig = rig(world.traced.build);
+    let asked = rig.engine.rehearse(session, 0, None).expect("the group asks for it");
+    assert_eq!(asked.connection, ConnectionIx::FIRST);
+    // Nothing is asked twice.
+    assert_eq!(rig.engine.rehearse(session, 0, None), Some(asked));
+    rig.answer(asked.id, 200, None);
+    let (second, lines) = rig.requests();
+    assert_eq!(
+        (rig.value(status), lines),
+        ("HTTP/1.1 200".to_owned(), vec!["GET http://10.4.2.8/b".to_owned()])
+    );
+    rig.answer(second, 200, None);
+    assert_eq!(rig.value(trace), ".");
+    // The last exchange alone ends the session; over another connection if that is wanted.
+    let asked = rig.engine.rehearse(session, 1, ConnectionIx::new(1)).expect("the group asks for it");
+    assert_eq!(asked.connection, ConnectionIx::new(1).expect("the second"));
+    rig.answer(asked.id, 200, None);
+    assert_eq!((rig.value(trace), rig.requests().1), ("..".to_owned(), Vec::new()));
+    // The same answer again and again leaves nothing behind.
+    for _ in 0..3 {
+        let asked = rig.engine.rehearse(session, 0, None).expect("the group asks for it");
+        rig.answer(asked.id, 200, None);
+        assert_eq!((rig.requests().1.len(), rig.engine.awaited().count()), (1, 1));
+    }
+    let asked = rig.engine.rehearse(session, 1, None).expect("the group asks for it");
+    rig.answer(asked.id, 200, None);
+    assert_eq!((rig.value(trace), rig.engine.awaited().count()), ("...".to_owned(), 0));
+    // Nobody asks for these.
+    assert_eq!(rig.engine.rehearse(session, 2, None), None);
+    assert_eq!(rig.engine.rehearse(other, 0, None), None);
+}

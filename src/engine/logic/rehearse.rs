@@ -1,0 +1,101 @@
+//! Puts an element where it waits for an answer, so that one that was captured can be tried; sends nothing.
+
+use std::sync::Arc;
+
+use crate::engine::logic::Engine;
+use crate::engine::logic::effect::Site;
+use crate::engine::logic::queue::{Answers, Phase, Run};
+use crate::engine::session::requests::{Input, Requests, State};
+use crate::language::model::Protocol;
+use crate::language::model::id::{ConnectionIx, GroupIx, SessionIx};
+use crate::language::model::logic::{GroupRun, Item};
+
+/// A request that an element waits for the answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its id, for [`Engine::answered`].
+    pub id: u64,
+    /// Over which connection it went.
+    pub connection: ConnectionIx,
+}
+
+impl Engine {
+    /// Makes the element wait for the answer to an exchange of an HTTP session, as if a group had just sent its request;
+    /// [`Engine::answered`] takes the answer.
+    ///
+    /// The group is the first one that sends the exchange; the connection is its own if none is given. An element that waits
+    /// for this very answer is left alone; one that waits for another request of the session waits for this one instead.
+    /// None if no group sends the exchange.
+    pub fn rehearse(
+        &mut self,
+        session: SessionIx,
+        exchange: usize,
+        connection: Option<ConnectionIx>,
+    ) -> Option<Asked> {
+        let protocol = Arc::clone(&self.protocol);
+        let (group, item, only) = sender(&protocol, session, exchange)?;
+        self.serial += 1;
+        let id = self.serial;
+        for lane in &mut self.lanes {
+            let Some(Run { phase: Phase::Requests(requests), .. }) = lane.queue.runs.last_mut() else {
+                continue;
+            };
+            match requests.state {
+                State::Waiting { id } if requests.session == session && requests.exchange == exchange => {
+                    return Some(Asked { id, connection: requests.connection });
+                }
+                // It has gone on to another request: that one is never answered.
+                State::Waiting { .. } if requests.session == session => {
+                    (requests.exchange, requests.state) = (exchange, State::Waiting { id });
+                    return Some(Asked { id, connection: requests.connection });
+                }
+                State::Waiting { .. } | State::Ready | State::Done(_) => {}
+            }
+        }
+        let described = protocol.group(group);
+        let connection = connection.unwrap_or(described.connection);
+        let overrides = self.options.connections.get(connection.index()).copied().unwrap_or_default();
+        let mut requests = Requests::new(&protocol, session, only, connection, overrides);
+        requests.exchange = exchange;
+        requests.step(Input::Sent { id });
+        let entry = self.entry(group);
+        let phase = Phase::Requests(requests);
+        let run = Run { entry, connection, item: item + 1, phase, stop: false, answers: Answers::Nothing };
+        self.lane_of(group).queue.runs.push(run);
+        Some(Asked { id, connection })
+    }
+
+    /// The pairs and HTTP sessions that wait for an answer, one for each queue at most: what is behind them waits too.
+    pub fn awaited(&self) -> impl Iterator<Item = Site> {
+        self.lanes.iter().filter_map(|lane| match &lane.queue.runs.last()?.phase {
+            Phase::Exchange(exchange, _) if exchange.is_waiting() => {
+                Some(Site::Item(Item::Pair(exchange.pair)))
+            }
+            Phase::Requests(requests) => match requests.state {
+                State::Waiting { .. } => Some(Site::Item(Item::Session(requests.session))),
+                State::Ready | State::Done(_) => None,
+            },
+            Phase::Exchange(..) | Phase::Begin | Phase::Item | Phase::End | Phase::Over => None,
+        })
+    }
+}
+
+/// The first group that sends an exchange, the position of the session in it, and the exchange if it sends only that one.
+fn sender(protocol: &Protocol, session: SessionIx, exchange: usize) -> Option<(GroupIx, usize, Option<u16>)> {
+    protocol.sessions.get(session.index())?.exchanges.get(exchange)?;
+    let groups = (0..protocol.groups.len()).filter_map(GroupIx::new);
+    let mut items = groups.flat_map(|group| {
+        protocol.group(group).content.iter().enumerate().map(move |(at, item)| (group, at, item.run))
+    });
+    items.find_map(|(group, at, run)| match run {
+        GroupRun::Session { session: of, exchange: only } if of == session => {
+            let sends = only.is_none_or(|only| usize::from(only) == exchange);
+            sends.then_some((group, at, only))
+        }
+        GroupRun::Session { .. }
+        | GroupRun::Param(_)
+        | GroupRun::Action(_)
+        | GroupRun::Trigger(_)
+        | GroupRun::Pair(_) => None,
+    })
+}

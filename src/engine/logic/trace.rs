@@ -1,0 +1,150 @@
+//! What an engine does because of an input, step by step, for those who try a definition out; notes nothing unless asked to.
+
+use crate::engine::codec::Set;
+use crate::engine::codec::response::Fit;
+use crate::engine::logic::Engine;
+use crate::engine::param::Rejected;
+use crate::language::model::id::{ActionIx, GroupIx, PairIx, ParamIx, ResponseIx, SessionIx, TriggerIx};
+
+/// How many steps of one input are kept; a chain that goes on is the same again and again.
+pub const MAX_STEPS: usize = 10_000;
+
+/// Something that the engine did, or left out.
+///
+/// Values are as they came, secrets among them: whoever shows them masks them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// A response read the message.
+    Response {
+        /// Which one.
+        response: ResponseIx,
+        /// How well the message fits.
+        fit: Fit,
+        /// What it is about to set, in order.
+        sets: Vec<Set>,
+        /// How many values could not be worked out.
+        dropped: u32,
+    },
+    /// An exchange of an HTTP session read its answer.
+    Answer {
+        /// Of which session.
+        session: SessionIx,
+        /// Which exchange of it, by position.
+        exchange: usize,
+        /// What it is about to set, in order.
+        sets: Vec<Set>,
+        /// How many values could not be worked out.
+        dropped: u32,
+    },
+    /// A parameter did not take a value.
+    Rejected {
+        /// Which one.
+        param: ParamIx,
+        /// Why.
+        why: Rejected,
+    },
+    /// A trigger fired.
+    Trigger(TriggerIx, Ran),
+    /// The turn of an action came.
+    Action(ActionIx, Ran),
+    /// The turn of a group came.
+    Group(GroupIx, Ran),
+    /// The turn of a pair of a group came.
+    Pair(PairIx, Ran),
+    /// The turn of an HTTP session of a group came.
+    Session(SessionIx, Ran),
+    /// The turn of a request of an HTTP session came, by position; it is left out if its condition does not hold.
+    Exchange(SessionIx, usize, Ran),
+}
+
+impl Step {
+    /// What a message or an answer is about to set, and how many of its values could not be worked out.
+    pub fn read(&self) -> Option<(&[Set], u32)> {
+        match self {
+            Self::Response { sets, dropped, .. } | Self::Answer { sets, dropped, .. } => {
+                Some((sets, *dropped))
+            }
+            Self::Rejected { .. }
+            | Self::Trigger(..)
+            | Self::Action(..)
+            | Self::Group(..)
+            | Self::Pair(..)
+            | Self::Session(..)
+            | Self::Exchange(..) => None,
+        }
+    }
+
+    /// The parameter that did not take a value, and why.
+    pub fn rejected(&self) -> Option<(ParamIx, &Rejected)> {
+        match self {
+            Self::Rejected { param, why } => Some((*param, why)),
+            Self::Response { .. }
+            | Self::Answer { .. }
+            | Self::Trigger(..)
+            | Self::Action(..)
+            | Self::Group(..)
+            | Self::Pair(..)
+            | Self::Session(..)
+            | Self::Exchange(..) => None,
+        }
+    }
+}
+
+/// Whether something ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It did.
+    Yes,
+    /// The condition of a trigger does not hold: what stands for that (`Id else="true"`) ran.
+    Otherwise,
+    /// Its condition does not hold.
+    No,
+}
+
+impl Ran {
+    /// [`Ran::Yes`] if a condition holds.
+    pub(super) fn if_it(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// A step and when it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traced {
+    /// How many effects of the same input come before it.
+    pub effects_before: usize,
+    /// What happened.
+    pub step: Step,
+}
+
+/// The steps of the present input.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    // Bound: `MAX_STEPS`; further ones are counted.
+    steps: Vec<Traced>,
+    left_out: u64,
+}
+
+impl Engine {
+    /// Notes from now on what each input causes; [`Engine::traced`] gives it.
+    pub fn trace(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// Takes what was noted since the last call, and how many steps are not in it; to be called before [`Engine::effects`] are
+    /// taken, which the steps count.
+    pub fn traced(&mut self) -> (Vec<Traced>, u64) {
+        let trace = self.trace.as_mut().map(|trace| std::mem::take(&mut **trace)).unwrap_or_default();
+        (trace.steps, trace.left_out)
+    }
+
+    /// Notes a step, if anybody wants to know.
+    pub(super) fn note(&mut self, step: impl FnOnce() -> Step) {
+        let Some(trace) = &mut self.trace else { return };
+        if trace.steps.len() < MAX_STEPS {
+            trace.steps.push(Traced { effects_before: self.effects.len(), step: step() });
+        } else {
+            trace.left_out += 1;
+        }
+    }
+}

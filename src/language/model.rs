@@ -90,7 +90,11 @@ impl Protocol {
     /// The triggers that fire for an item at a time, in the author's order: its own, else those on `each`.
     pub fn triggers_on(&self, item: Item, time: Time) -> &[TriggerIx] {
         let own = self.dispatch.get(&(item, time));
-        own.or_else(|| self.each.get(&(discriminant(&item), time))).map_or(&[], |triggers| triggers)
+        // A group of ours is none of the definition's.
+        let is_ours = |group| self.group(group).queue >= self.queues - self.own_queues;
+        let has_each = !matches!(item, Item::Group(group) if is_ours(group));
+        let each = || self.each.get(&(discriminant(&item), time)).filter(|_| has_each);
+        own.or_else(each).map_or(&[], |triggers| triggers)
     }
 
     /// The responses that take messages of a connection, in the order of trying; those of a waiting pair go first.

@@ -107,7 +107,7 @@ fn the_thermometer_of_the_guide_loads() {
 
 #[test]
 fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
-    let found = snippets("xml", "## 13. Lists", "## In an editor");
+    let found = snippets("xml", "## 12. Lists", "## 13. A captured");
     assert_eq!(found.len(), 2, "{found:?}");
     let socket = "<Connection id=\"0\"><Http><CommunicationOptions><WebSocket>true</WebSocket></CommunicationOptions></Http></Connection>";
     let more = format!("<Connections>{socket}<Connection id=\"1\"><Http/></Connection></Connections>");
@@ -132,7 +132,7 @@ fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
 
 #[tokio::test]
 async fn the_pump_of_the_guide_loads_and_its_chain_runs() {
-    let found = snippets("xml", "## 9. HTTP", "## 13. Lists");
+    let found = snippets("xml", "## 9. HTTP", "## 12. Lists");
     assert_eq!(found.len(), 5, "{found:?}");
     let text = definition(&found, &plain_parameters());
     loads(&text);

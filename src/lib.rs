@@ -14,6 +14,8 @@ pub mod engine;
 
 pub mod transport;
 
+pub mod script;
+
 pub mod store;
 
 pub mod element;

@@ -86,6 +86,8 @@ pub struct Settings {
     pub dial: Dial,
     /// How HTTP sessions send their requests.
     pub http: Http,
+    /// What the scripts of definitions may take.
+    pub script: Script,
     /// The control API.
     pub api: Api,
     /// The elements, in the order of the file; names are unique.
@@ -159,6 +161,17 @@ pub struct Dial {
 pub struct Http {
     /// How many may be under way to the same scheme, host and port; from 1 to 10,000, default 32.
     pub per_origin: u32,
+}
+
+/// What the scripts of definitions may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// How long one run may take, with all runs that it causes; from 10 ms to 1 min, default 1 s.
+    pub time_limit: Duration,
+    /// How much memory all scripts of one element may have together; from 1 to 1,024, default 32.
+    pub memory_mib: u32,
+    /// How many elements run scripts at the same time; from 2 to 512, default 64.
+    pub threads: u32,
 }
 
 /// The control API.
@@ -328,6 +341,7 @@ impl Builder<'_> {
         let mut log = take_table(fields, "log");
         let mut dial = take_table(fields, "dial");
         let mut http = take_table(fields, "http");
+        let mut script = take_table(fields, "script");
         let mut api = take_table(fields, "api");
         let elements = self.elements(fields, malformed);
         let format = or_fallback!(self, log, "log.format", "format", Text)?;
@@ -352,6 +366,11 @@ impl Builder<'_> {
             },
             http: Http {
                 per_origin: number(or_fallback!(self, http, "http.per_origin", "per_origin", Integer)?),
+            },
+            script: Script {
+                time_limit: or_fallback!(self, script, "script.time_limit_ms", "time_limit_ms", Millis)?,
+                memory_mib: number(or_fallback!(self, script, "script.memory_mib", "memory_mib", Integer)?),
+                threads: number(or_fallback!(self, script, "script.threads", "threads", Integer)?),
             },
             api: Api { listen: or_fallback!(self, api, "api.listen", "listen", Address)? },
             elements,

@@ -10,6 +10,7 @@ use backshell::cli::render::{self, Style};
 use backshell::language::diagnostic::{Code, Diagnostic, Severity};
 use backshell::language::load;
 use backshell::language::source::{Source, Span};
+use backshell::script;
 use proptest::prelude::*;
 
 fn root() -> PathBuf {
@@ -134,7 +135,11 @@ fn the_examples_of_a_code_raise_it_and_do_not() {
             continue;
         }
         let codes = |text: &str| -> Vec<Code> {
-            load::check(&example(text)).diagnostics().iter().map(|diagnostic| diagnostic.code).collect()
+            script::load::check(&example(text), None)
+                .diagnostics()
+                .iter()
+                .map(|diagnostic| diagnostic.code)
+                .collect()
         };
         let (bad, good) = (codes(entry.bad), codes(entry.good));
         assert!(bad.contains(code), "the bad example of {code} raises {bad:?}");
@@ -337,7 +342,7 @@ fn examine(source: &Source, diagnostics: &[Diagnostic]) {
 fn load_bytes(bytes: Vec<u8>) {
     match load::decode("a.xml", bytes) {
         Ok(source) => {
-            let report = load::check(&source);
+            let report = script::load::check(&source, None);
             examine(&source, report.diagnostics());
             for entry in report.features_not_run() {
                 assert!(entry.span.end as usize <= source.text().len());

@@ -327,6 +327,8 @@ fn line(protocol: &Protocol, effect: Effect) -> String {
         Effect::ReadFile { name, start, bytes, into } => {
             format!("read file {name} from {start}, {bytes:?} bytes, into {}", id(into))
         }
+        Effect::ScriptLog(line) => format!("script {:?}: {}", line.severity, line.text),
+        Effect::ScriptFailed(failed) => format!("script failed: {}", failed.failure),
         Effect::Report(report) => format!("report {:?} {:?}: {report}", report.severity, report.code),
     }
 }

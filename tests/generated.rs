@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use backshell::language::schema;
+use backshell::script::declaration;
 use backshell::settings;
 
 /// Compares a file of the repository with what it should be, or rewrites it.
@@ -27,4 +28,9 @@ fn the_schemas_are_up_to_date() {
 #[test]
 fn the_reference_is_up_to_date() {
     check("docs/definition-reference.md", &schema::reference_page(&settings::reference()));
+}
+
+#[test]
+fn the_declaration_of_what_scripts_see_is_up_to_date() {
+    check("schemas/backshell.d.ts", &declaration::declaration());
 }

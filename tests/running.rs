@@ -52,6 +52,7 @@ impl Element {
             store: None,
             dials: Environment { system_proxy: proxy::System::default(), ..Environment::of_process() },
             http: Http::default(),
+            scripts: Default::default(),
             clock: Clock::start(),
         };
         let stop = CancellationToken::new();

@@ -48,6 +48,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("crossterm", &["cli"]),
     ("anstream", &["cli"]),
     ("notify", &["daemon::watch"]),
+    ("rquickjs", &["script"]),
+    ("scoped_tls_hkt", &["script"]),
 ];
 
 /// Modules that decide and never wait: no tokio, no clock, no file, no log.

@@ -75,8 +75,39 @@ pub struct Element {
     /// Why its values cannot be saved at present; not in the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<Arc<str>>,
+    /// How its scripts are doing, if its definition has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<Scripts>,
     /// Its connections.
     pub connections: Vec<Connection>,
+}
+
+/// How the scripts of an element are doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scripts {
+    /// How often scripts ran since the element started.
+    pub runs: u64,
+    /// How many of these failed: they threw, or exceeded a limit.
+    pub failures: u64,
+    /// The last failure that was told; equal ones are told once in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<ScriptFailure>,
+}
+
+/// A script that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptFailure {
+    /// The id of the `QAction`.
+    pub script: i32,
+    /// What went wrong, in one line.
+    pub error: String,
+    /// File, line and column; left out if that is not known.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub place: Arc<str>,
+    /// When.
+    pub at: String,
 }
 
 /// Counters of an element; they only grow.

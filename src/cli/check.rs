@@ -1,7 +1,7 @@
 //! `backshell check`: loads definitions, prints what is wrong with them, and says what of them is not run.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::render::{self, Style};
 use super::{Status, complain, explain_code, files};
 use crate::language::diagnostic::{Diagnostic, NotRun, Severity};
-use crate::language::load;
 use crate::language::source::{Position, Source};
+use crate::script::load;
 
 /// What `check` is given.
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     for file in &found.files {
         check.summary.files += 1;
         match files::read(file) {
-            Ok(source) => check.source(&source)?,
+            Ok(source) => check.source(&source, file.parent())?,
             Err(refused) => check.diagnostic(&refused.source, &refused.problem)?,
         }
     }
@@ -112,8 +112,8 @@ struct Check<'w> {
 }
 
 impl Check<'_> {
-    fn source(&mut self, source: &Source) -> io::Result<()> {
-        let report = load::check(source);
+    fn source(&mut self, source: &Source, folder: Option<&Path>) -> io::Result<()> {
+        let report = load::check(source, folder);
         for diagnostic in report.diagnostics() {
             self.diagnostic(source, diagnostic)?;
         }

@@ -91,8 +91,14 @@ async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
     let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
     let granting = gate.clone();
     below.spawn("dial budget", |stop| granting.run(stop));
-    let services =
-        Services { gate, store: Some(store), dials: Environment::of_process(), http: Http::default(), clock };
+    let services = Services {
+        gate,
+        store: Some(store),
+        dials: Environment::of_process(),
+        http: Http::default(),
+        scripts: Default::default(),
+        clock,
+    };
     let mut fleet = Fleet::new(folder.settings(), loaded, services);
     fleet.start().await;
     let roster = fleet.roster();

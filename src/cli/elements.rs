@@ -38,6 +38,16 @@ async fn print(control: &Control, arguments: &Arguments, out: &mut impl Write) -
             writeln!(out, "{}: {}", element.name, printable(reason))?;
         }
     }
+    for element in &elements {
+        let Some(scripts) = element.scripts.as_ref().filter(|scripts| scripts.failures > 0) else { continue };
+        let last = scripts.last_failure.as_ref().map(|last| {
+            let gap = if last.place.is_empty() { "" } else { ": " };
+            format!(", last script {}: {}{gap}{}", last.script, last.place, last.error)
+        });
+        let (name, failed, runs) = (&element.name, scripts.failures, scripts.runs);
+        let last = printable(&last.unwrap_or_default());
+        writeln!(out, "{name}: {failed} of {runs} runs of scripts failed{last}")?;
+    }
     if let Some(reason) = elements.iter().find_map(|element| element.store.as_ref()) {
         writeln!(out, "values are not saved: {}", printable(reason))?;
     }

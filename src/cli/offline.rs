@@ -8,10 +8,11 @@ use super::render::printable;
 use super::{Status, complain, files, render};
 use crate::engine::logic::Engine;
 use crate::engine::param::Origin;
+use crate::language::diagnostic;
 use crate::language::model::Protocol;
 use crate::language::model::id::{ParamId, ParamIx};
 use crate::language::schema::did_you_mean;
-use crate::language::{diagnostic, load};
+use crate::script::load;
 use crate::value::{Context, Value};
 
 /// Loads a definition; none if it has errors, which are printed to standard error as `check` does.
@@ -24,11 +25,11 @@ pub(super) fn definition(path: &Path) -> io::Result<Option<Arc<Protocol>>> {
     }
     let (source, report) = match files::read(path) {
         Ok(source) => {
-            let (protocol, report) = load::whole(&source);
-            if protocol.is_some() {
-                return Ok(protocol);
+            let loaded = load::whole(&source, path.parent());
+            if loaded.protocol.is_some() {
+                return Ok(loaded.protocol);
             }
-            (source, report)
+            (source, loaded.report)
         }
         Err(refused) => {
             let mut report = diagnostic::Report::default();

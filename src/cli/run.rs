@@ -13,11 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Status, complain, logging, render, systemd};
+use crate::daemon::assemble;
 use crate::daemon::fleet::{Fleet, Loaded, Reload, Trouble, load_settings};
 use crate::element::clock::Clock;
 use crate::element::driver::Services;
 use crate::element::gate::Gate;
 use crate::engine::link::budget::Limits;
+use crate::script::pool::{self, Pool};
 use crate::settings::{LogFormat, Settings};
 use crate::store::Store;
 use crate::tasks::{Ended, Tasks};
@@ -78,7 +80,8 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         complain(&format!("`{level}` is no log filter: {error}"));
         return Ok(Status::Misuse);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(pool::STACK).build()?;
     let status = runtime.block_on(daemon(arguments.config.clone(), loaded, format));
     // What hangs in a blocking call (a name service, a disk) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -211,7 +214,9 @@ fn services(settings: &Settings, tasks: &mut Tasks) -> Services {
     let granting = gate.clone();
     tasks.spawn("dial budget", |stop| granting.run(stop));
     let http = Http::new(usize::try_from(settings.http.per_origin).unwrap_or(usize::MAX));
-    Services { gate, store: Some(store), dials: Environment::of_process(), http, clock }
+    let threads = usize::try_from(settings.script.threads).unwrap_or(usize::MAX);
+    let scripts = Pool::new(threads, assemble::limits(settings.script)).on_large_stacks();
+    Services { gate, store: Some(store), dials: Environment::of_process(), http, scripts, clock }
 }
 
 /// Binds the API before anything runs, so that a port in use is seen at once.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::render::{self, Style};
 use super::{Status, complain, files};
 use crate::language::diagnostic::Severity;
-use crate::language::load;
 use crate::language::model::Protocol;
 use crate::language::source::Source;
 use crate::scenario::file::{self, SUFFIX};
 use crate::scenario::{junit, run};
+use crate::script::load;
 
 /// What `test` is given.
 #[derive(Debug, clap::Args)]
@@ -173,7 +173,7 @@ pub(super) fn definition(path: &Path) -> Loaded {
             return Err(render::human(&refused.source, &refused.problem, Style::Plain).to_string());
         }
     };
-    let (protocol, report) = load::whole(&source);
+    let load::Loaded { protocol, report, .. } = load::whole(&source, path.parent());
     protocol.ok_or_else(|| {
         let errors = report.diagnostics().iter().filter(|problem| problem.severity == Severity::Error);
         let shown: Vec<String> =

@@ -13,6 +13,7 @@ use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits
 use crate::language::model::id::{PairId, ParamId, ParamIx};
 use crate::language::schema::did_you_mean;
 use crate::language::source::{Span, Spanned};
+use crate::script::host;
 use crate::settings::{self, Given, Lines, ParamKey, Reference, Settings};
 use crate::value::{Secret, Value};
 
@@ -320,6 +321,12 @@ fn tls(defined: &Tls, given: &settings::Tls, folder: &Path) -> Tls {
             .or_else(|| defined.server_name.clone()),
         verify: given.verify.unwrap_or(defined.verify),
     }
+}
+
+/// What scripts may take by the settings.
+pub fn limits(script: settings::Script) -> host::Limits {
+    let memory = usize::try_from(script.memory_mib).unwrap_or(usize::MAX);
+    host::Limits { time: script.time_limit, memory: memory.saturating_mul(1 << 20), ..Default::default() }
 }
 
 /// A digest of all that the settings say of an element, secrets included: equal means that nothing has to be restarted.

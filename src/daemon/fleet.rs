@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::daemon::assemble;
 use crate::daemon::fleet::member::{Life, Member};
 use crate::daemon::fleet::store_view::StoreView;
 use crate::daemon::plan::{Plan, Step, plan};
@@ -249,6 +250,8 @@ impl Fleet {
             self.http = http;
             self.services.http.set_per_origin(usize::try_from(http.per_origin).unwrap_or(usize::MAX));
         }
+        // For the elements that are started from now on.
+        self.services.scripts.set_limits(assemble::limits(self.units.script()));
         self.stop_replaced(&plan).await;
         for (name, step) in &plan {
             match step {

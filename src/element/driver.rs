@@ -15,6 +15,7 @@ mod dial;
 mod effects;
 mod files;
 mod hindrance;
+mod lend;
 mod links;
 mod requests;
 mod saved;
@@ -45,6 +46,7 @@ use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::{self, Input};
 use crate::engine::logic::{Engine, First, effect};
 use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
+use crate::script::pool::Pool;
 use crate::store::{Ack, Loaded, Store};
 use crate::tasks::Tasks;
 use crate::transport::dial::Environment;
@@ -62,6 +64,8 @@ pub struct Services {
     pub dials: Environment,
     /// How requests of HTTP sessions are sent.
     pub http: Http,
+    /// The threads that scripts run on.
+    pub scripts: Pool,
     /// The time.
     pub clock: Clock,
 }
@@ -150,6 +154,8 @@ struct Driver {
     /// Dials and links; not below the element's own token, because links close in order when that is cancelled.
     tasks: Tasks,
     stopping: Option<Stopping>,
+    /// What scripts need; none for a definition without scripts.
+    scripts: Option<Box<lend::Lending>>,
 }
 
 /// How far the stop has come.
@@ -174,7 +180,8 @@ enum Turn {
 
 impl Driver {
     async fn run(mut self: Box<Self>, stop: CancellationToken) {
-        self.begin().await;
+        let first = self.first().await;
+        self = self.lent(move |driver| driver.begin(first)).await;
         let mut sleep = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let wake_at = self.wake_at();
@@ -196,16 +203,25 @@ impl Driver {
                     Some(_) = tasks.join_next() => Turn::TaskEnded,                  // Cancel-safe per docs on `join_next()`.
                 }
             };
-            self.services.clock.refresh(&mut self.ctx);
-            self.turn(turn);
-            self.settle();
-            self.go_on_stopping();
-            self.publish();
+            if self.may_run_scripts(&turn) {
+                self = self.lent(|driver| driver.take(turn)).await;
+            } else {
+                self.take(turn);
+            }
             if self.has_stopped() {
                 break;
             }
         }
         self.end().await;
+    }
+
+    /// Takes one turn with all that follows from it.
+    fn take(&mut self, turn: Turn) {
+        self.services.clock.refresh(&mut self.ctx);
+        self.turn(turn);
+        self.settle();
+        self.go_on_stopping();
+        self.publish();
     }
 
     fn turn(&mut self, turn: Turn) {
@@ -302,6 +318,8 @@ impl Driver {
         if tokio::time::timeout(LAST_SAVES, last_saves).await.is_err() {
             tracing::warn!(element = %self.spec.name, "the store did not answer in time; the last values may not be saved");
         }
+        // Giving much memory back takes its time, which is not for a worker.
+        self = self.lent(|driver| drop(driver.engine.take_scripts())).await;
         // What is left are sockets that were dropped: nothing to wait for.
         drop(self.tasks.stop(Duration::ZERO).now_or_never());
     }

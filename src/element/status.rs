@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::logic::effect::Counters;
+use crate::engine::logic::script::ScriptCounters;
 use crate::value::Wall;
 
 /// The state of an element and of its connections at one moment.
@@ -23,6 +24,30 @@ pub struct Status {
     pub counters: Counters,
     /// The connections by index.
     pub connections: Vec<ConnectionStatus>,
+    /// How its scripts are doing; none for a definition without scripts.
+    pub scripts: Option<Box<ScriptStatus>>,
+}
+
+/// How the scripts of an element are doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScriptStatus {
+    /// How often scripts ran and failed since the element started.
+    pub counters: ScriptCounters,
+    /// The last failure that was told.
+    pub last_failure: Option<Arc<ScriptFault>>,
+}
+
+/// A script that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptFault {
+    /// The author's number of the script.
+    pub script: i32,
+    /// What went wrong, in one line, without secrets.
+    pub text: String,
+    /// File, line and column; empty if that is not known.
+    pub place: Arc<str>,
+    /// When.
+    pub at: Wall,
 }
 
 /// The state of an element itself.

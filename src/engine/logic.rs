@@ -33,6 +33,7 @@ pub mod rehearse;
 mod report;
 mod run;
 mod schedule;
+pub mod script;
 pub mod session;
 mod stack;
 mod state;
@@ -52,6 +53,7 @@ use crate::engine::logic::effect::{Counters, Effect, Site, Throttle};
 use crate::engine::logic::link::Link;
 use crate::engine::logic::lock::Lock;
 use crate::engine::logic::receive::Heard;
+use crate::engine::logic::script::Scripting;
 use crate::engine::logic::stack::Stack;
 use crate::engine::logic::state::{Chain, Follow, Hold, ItemNext, Lane, Made, PairSettings};
 use crate::engine::logic::timer::Clock;
@@ -208,6 +210,8 @@ pub struct Engine {
     tokens: Box<[TokenState]>,
     /// What the present input has caused so far; none unless somebody tries a definition out.
     trace: Option<Box<Trace>>,
+    /// Who runs the scripts, and how that goes; none for a definition without scripts.
+    scripting: Option<Box<Scripting>>,
 }
 
 /// The longest message of a connection and how many groups may wait for its link.
@@ -270,6 +274,7 @@ impl Engine {
             told: watched(&protocol),
             tokens: protocol.tokens.iter().map(|_| TokenState::default()).collect(),
             trace: None,
+            scripting: None,
             protocol,
         }
     }
@@ -375,15 +380,19 @@ impl Engine {
         edit: TableEdit,
         origin: Origin,
     ) -> Result<(), Rejected> {
+        let outcome = self.edited(table, edit, origin);
+        self.set_done(ctx, outcome)
+    }
+
+    fn edited(&mut self, table: TableIx, edit: TableEdit, origin: Origin) -> Outcome {
         let params = &mut self.params;
-        let outcome = match edit {
+        match edit {
             TableEdit::SetRow { key, cells } => params.set_row(table, &key, cells, origin),
             TableEdit::AddRow { cells } => params.add_row(table, cells, origin),
             TableEdit::DeleteRow { key } => params.delete_row(table, &key, origin),
             TableEdit::Fill { rows, mode } => params.fill(table, rows, mode, origin),
             TableEdit::Clear => params.clear_table(table, origin),
-        };
-        self.set_done(ctx, outcome)
+        }
     }
 
     /// What the answer to the handshake of a connection has: all is set, then the events run in order.
@@ -451,6 +460,9 @@ impl Engine {
     /// Begins an input.
     fn begin(&mut self) {
         self.steps = self.max_steps;
+        if let Some(scripting) = &mut self.scripting {
+            scripting.begin();
+        }
         self.chain = Chain::Input(None);
     }
 

@@ -55,7 +55,7 @@ pub struct Definition<'a> {
     pub actions: Vec<Action<'a>>,
     /// `Timers/Timer`.
     pub timers: Vec<Timer<'a>>,
-    /// `QActions/QAction`: only what refers to other items.
+    /// `QActions/QAction`, in the order of the file.
     pub scripts: Vec<Script<'a>>,
     /// Items that are there and could not be read, so that a reference to one is not reported as dangling.
     pub unreadable: Vec<Unreadable>,

@@ -12,6 +12,7 @@ pub mod id;
 pub mod logic;
 pub mod message;
 pub mod param;
+pub mod script;
 pub mod template;
 pub mod token;
 
@@ -27,6 +28,7 @@ use crate::language::model::id::{
 use crate::language::model::logic::{Action, Group, Item, Pair, Time, Timer, Trigger};
 use crate::language::model::message::{Command, Ignore, Response};
 use crate::language::model::param::{Param, Table};
+use crate::language::model::script::{Script, Scripts};
 use crate::language::model::token::Token;
 
 /// One protocol definition, resolved; equal to another one if both do the same, however they are written.
@@ -61,6 +63,8 @@ pub struct Protocol {
     pub actions: Vec<Action>,
     /// The timers, sorted by id.
     pub timers: Vec<Timer>,
+    /// The scripts that run.
+    pub scripts: Scripts,
     /// How many group execution queues an element has: the main one, one for each further thread, and our own.
     pub queues: u16,
     /// How many of the last queues are our own: they fetch tokens and run what comes before a link.
@@ -102,10 +106,22 @@ impl Protocol {
         self.candidates.get(connection.index()).map_or(&[], |responses| responses)
     }
 
+    /// The script at an index of this protocol.
+    pub fn script(&self, ix: id::ScriptIx) -> &Script {
+        // An index is only made by `compile` for the protocol that it is used with.
+        &self.scripts.list[ix.index()]
+    }
+
     /// Finds a parameter by the author's id.
     pub fn param_by_id(&self, id: ParamId) -> Option<ParamIx> {
         let at = self.params.binary_search_by_key(&id, |param| param.id).ok()?;
         ParamIx::new(at)
+    }
+
+    /// Finds a trigger by the author's id.
+    pub fn trigger_by_id(&self, id: id::TriggerId) -> Option<TriggerIx> {
+        let at = self.triggers.binary_search_by_key(&id, |trigger| trigger.id).ok()?;
+        TriggerIx::new(at)
     }
 
     /// Finds a pair by the author's id.

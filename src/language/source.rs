@@ -59,6 +59,64 @@ pub struct Position {
     pub column: u32,
 }
 
+/// Where a text that was taken out of a file, entities decoded and pieces joined, stands in it.
+///
+/// Equality ignores it, as that of [`Spanned`] ignores places.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    // Invariant: sorted by `text`; one at the start of each line, and one wherever text and file do not go on side by side.
+    anchors: Arc<[Anchor]>,
+}
+
+/// A byte of a text and its place in the file.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    text: u32,
+    file: u32,
+    position: Position,
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Places {
+    /// Takes pairs of an offset in the text and one in the file, in order.
+    pub fn new(source: &Source, pairs: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let anchor = |(text, file): (usize, usize)| {
+            let file = count(file);
+            Anchor { text: count(text), file, position: source.position(file) }
+        };
+        Self { anchors: pairs.into_iter().map(anchor).collect() }
+    }
+
+    /// The place in the file of a byte of the text: its offset, and line and column.
+    pub fn at(&self, text: &str, offset: usize) -> (u32, Position) {
+        let offset = offset.min(text.len());
+        let index = self.anchors.partition_point(|anchor| anchor.text as usize <= offset);
+        let Some(anchor) = index.checked_sub(1).and_then(|index| self.anchors.get(index)) else {
+            return (0, Position { line: 1, column: 1 });
+        };
+        let between = text.as_bytes().get(anchor.text as usize..offset).unwrap_or_default();
+        let Position { line, column } = anchor.position;
+        let position = Position { line, column: column.saturating_add(count(begun(between))) };
+        (anchor.file.saturating_add(count(between.len())), position)
+    }
+
+    /// As [`Places::at`], of a place in the text by line and column, both from 1; beyond the text it is the end.
+    pub fn of(&self, text: &str, position: Position) -> (u32, Position) {
+        let skipped = (position.line as usize).saturating_sub(1);
+        let line: usize = text.split_inclusive('\n').take(skipped).map(str::len).sum();
+        let rest = text.get(line..).unwrap_or_default();
+        let rest = rest.split('\n').next().unwrap_or_default();
+        let before = (position.column as usize).saturating_sub(1);
+        let column: usize = rest.chars().take(before).map(char::len_utf8).sum();
+        self.at(text, line + column)
+    }
+}
+
 /// How many bytes lie between two marks: a column costs a look at no more than these, however long its line is.
 const MARK_BYTES: usize = 4096;
 

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 pub use parse::parse;
 
-use crate::language::source::{Source, Span, Spanned};
+use crate::language::source::{Places, Source, Span, Spanned};
 use decode::Mode;
 
 /// The namespace of the original language's schema.
@@ -350,6 +350,18 @@ impl<'a> Element<'a> {
         self.texts().map(move |piece| {
             Spanned::new(decode::decode(document.slice(piece.span), piece.mode), piece.span)
         })
+    }
+
+    /// Where all of [`Element::raw_text`] stands in the file.
+    pub fn places(self) -> Places {
+        let mut pairs = Vec::new();
+        let mut meant = 0;
+        for piece in self.texts() {
+            let written = piece.span.start as usize;
+            let text = self.document.slice(piece.span);
+            meant += decode::anchors(text, piece.mode, (meant, written), &mut pairs);
+        }
+        Places::new(&self.document.source, pairs)
     }
 
     fn texts(self) -> impl Iterator<Item = &'a TextNode> {

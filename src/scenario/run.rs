@@ -129,6 +129,7 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant) -> Outcom
             system_proxy: proxy::System::read(|_| None),
         },
         http: Http::simulated(network),
+        scripts: Default::default(),
         clock,
     };
     let mut above = Tasks::new(&CancellationToken::new());

@@ -143,6 +143,25 @@ pub const KEYS: &[Key] = &[
         Value("32"),
         "How many requests of all elements may be under way to the same scheme, host and port; further ones wait in order.",
     ),
+    key("script", Kind::Table, Nothing, "What the scripts of definitions may take."),
+    key(
+        "script.time_limit_ms",
+        Kind::Millis(10, 60_000),
+        Value("1000"),
+        "How long one run may take, with all runs that it causes; then it is stopped and reported.",
+    ),
+    key(
+        "script.memory_mib",
+        Kind::Integer(1, 1_024),
+        Value("32"),
+        "How much memory all scripts of one element may have together, in MiB.",
+    ),
+    key(
+        "script.threads",
+        Kind::Integer(2, 512),
+        Value("64"),
+        "How many elements run scripts at the same time; further ones wait in order.",
+    ),
     key("api", Kind::Table, Nothing, "The control API and the web page."),
     key(
         "api.listen",

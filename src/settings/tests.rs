@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use crate::language::diagnostic::{Code, Report};
 use crate::language::source::Source;
 use crate::settings::keys::{Fallback, KEYS, Kind};
-use crate::settings::{Given, Handover, LogFormat, ParamKey, Reference, Settings, parse, read, reference};
+use crate::settings::{
+    Given, Handover, LogFormat, ParamKey, Reference, Script, Settings, parse, read, reference,
+};
 use crate::value::Value;
 
 fn load(text: &str) -> (Option<Settings>, Report) {
@@ -38,6 +40,7 @@ fn every_key_reaches_the_settings() {
         log = { format = "json", level = "debug" }
         dial = { per_second = 0, per_host_per_second = 5 }
         http.per_origin = 4
+        script = { time_limit_ms = 250, memory_mib = 8, threads = 4 }
         api.listen = "[::1]:0"
         [[element]]
         name = "studio-1.tally_A"
@@ -83,6 +86,8 @@ fn every_key_reaches_the_settings() {
     assert_eq!((settings.log.format, settings.log.level.as_ref()), (LogFormat::Json, "debug"));
     assert_eq!((settings.dial.per_second, settings.dial.per_host_per_second), (0, 5));
     assert_eq!(settings.http.per_origin, 4);
+    let script = Script { time_limit: Duration::from_millis(250), memory_mib: 8, threads: 4 };
+    assert_eq!(settings.script, script);
     assert_eq!(settings.api.listen, "[::1]:0".parse().unwrap());
     let element = &settings.elements[0];
     assert_eq!(element.name.value.as_ref(), "studio-1.tally_A");
@@ -143,6 +148,8 @@ fn an_empty_file_has_the_defaults_of_the_table() {
     assert_eq!(settings.tai_offset_seconds, 37);
     assert_eq!((settings.dial.per_second, settings.dial.per_host_per_second), (200, 50));
     assert_eq!(settings.http.per_origin, 32);
+    let script = Script { time_limit: Duration::from_secs(1), memory_mib: 32, threads: 64 };
+    assert_eq!(settings.script, script);
     assert_eq!(settings.api.listen, "127.0.0.1:8780".parse().unwrap());
     assert_eq!((settings.log.format, settings.log.level.as_ref()), (LogFormat::Human, "info"));
 }

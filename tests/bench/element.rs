@@ -13,10 +13,10 @@ use backshell::element::handle::{Handle, Readable};
 use backshell::element::spec::Spec;
 use backshell::element::status::LinkStatus;
 use backshell::engine::link::budget::Limits;
-use backshell::language::load;
 use backshell::language::model::Protocol;
 use backshell::language::model::id::{ParamId, ParamIx};
 use backshell::language::source::Source;
+use backshell::script::load;
 use backshell::settings;
 use backshell::tasks::Tasks;
 use backshell::transport::dial::{Environment, Network};
@@ -84,8 +84,8 @@ pub(crate) const SMALL: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 /// Compiles a definition.
 pub(crate) fn protocol(text: &str) -> Arc<Protocol> {
     let source = Source::new("protocol.xml", text);
-    let (protocol, report) = load::whole(&source);
-    protocol.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()))
+    let loaded = load::whole(&source, None);
+    loaded.protocol.unwrap_or_else(|| panic!("{:#?}", loaded.report.diagnostics()))
 }
 
 /// An element with one link; `reconnect` is the settings' table of that name.
@@ -129,7 +129,14 @@ pub(crate) fn services(limits: Limits, tasks: &mut Tasks) -> Services {
     tasks.spawn("gate", |stop| run.run(stop));
     let dials =
         Environment { connector: Arc::new(Network::default()), system_proxy: proxy::System::read(|_| None) };
-    Services { gate, store: None, dials, http: Http::default(), clock: Clock::start() }
+    Services {
+        gate,
+        store: None,
+        dials,
+        http: Http::default(),
+        scripts: Default::default(),
+        clock: Clock::start(),
+    }
 }
 
 /// No limit to dials.

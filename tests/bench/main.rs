@@ -14,10 +14,11 @@ mod moves;
 mod peer;
 mod receive;
 mod rows;
+mod script;
 mod storm;
 mod wire;
 
-const BENCHES: [(&str, fn()); 14] = [
+const BENCHES: [(&str, fn()); 15] = [
     ("check", check::run),
     ("codec", codec::run),
     ("rows", rows::run),
@@ -26,6 +27,7 @@ const BENCHES: [(&str, fn()); 14] = [
     ("idle", wire::idle),
     ("receive", receive::plain),
     ("deflate", receive::deflated),
+    ("script", script::run),
     ("elements", elements::run),
     ("moves", moves::run),
     ("storm", storm::run),

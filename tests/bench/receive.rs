@@ -17,13 +17,13 @@ use crate::{element, peer, wire};
 const ROUNDS: usize = 5;
 
 /// How many messages differ.
-const DISTINCT: u32 = 100;
+pub(crate) const DISTINCT: u32 = 100;
 
 /// The value of the last message, which no other has.
-const LAST: u32 = 424_242;
+pub(crate) const LAST: u32 = 424_242;
 
 /// An IS-07 state message of which every extracted value changes with the index; padded.
-fn state(length: usize, index: u32, value: u32) -> Vec<u8> {
+pub(crate) fn state(length: usize, index: u32, value: u32) -> Vec<u8> {
     let mut text = format!(
         "{{\"message_type\":\"state\",\"timing\":{{\"creation_timestamp\":\"1:{index:03}\"}},\"payload\":{{\"value\":{value},\"scale\":{}}}",
         index % 9 + 1
@@ -51,15 +51,15 @@ fn state(length: usize, index: u32, value: u32) -> Vec<u8> {
 
 /// A stream of prepared frames, and the one that ends it.
 #[derive(Clone)]
-struct Stream {
-    frames: Vec<u8>,
-    copies: usize,
-    last: Vec<u8>,
-    extensions: Option<&'static str>,
+pub(crate) struct Stream {
+    pub(crate) frames: Vec<u8>,
+    pub(crate) copies: usize,
+    pub(crate) last: Vec<u8>,
+    pub(crate) extensions: Option<&'static str>,
 }
 
 impl Stream {
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.copies * DISTINCT as usize + 1
     }
 }
@@ -94,9 +94,14 @@ fn serve(stream: Stream) -> (SocketAddr, mpsc::Receiver<Instant>) {
 
 /// Until the element has the last message's value.
 async fn through_element(stream: Stream) -> Duration {
+    through(stream, element::SMALL).await
+}
+
+/// The same with another definition, which has the value in parameter 41 and the time in 43.
+pub(crate) async fn through(stream: Stream, definition: &str) -> Duration {
     let count = stream.count();
     let (address, began) = serve(stream);
-    let protocol = element::protocol(element::SMALL);
+    let protocol = element::protocol(definition);
     let mut tasks = Tasks::new(&CancellationToken::new());
     let services = element::services(element::UNLIMITED, &mut tasks);
     let stop = CancellationToken::new();

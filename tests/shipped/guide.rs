@@ -11,6 +11,7 @@ use backshell::language::load;
 use backshell::language::model::id::{ConnectionIx, TableIx};
 use backshell::language::model::message::MessageKind;
 use backshell::language::source::Source;
+use backshell::script;
 use serde_json::json;
 
 use super::bounded;
@@ -128,6 +129,26 @@ fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
         .map(|row| row.cells().iter().map(|cell| cell.to_text().to_string()).collect::<Vec<_>>().join("|"))
         .collect();
     assert_eq!(rows, ["A/1|-12|", "A/2|0|Talk"]);
+}
+
+#[test]
+fn the_script_of_the_guide_loads_and_the_file_parses() {
+    let found = snippets("xml", "## 15. Where", "## In an editor");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        let report = script::load::check(&Source::new("guide.xml", text), Some(folder.path()));
+        assert!(report.diagnostics().is_empty() && report.features_not_run().is_empty(), "{report:?}");
+    };
+    let text = definition(&found, "");
+    check(&text);
+    let file = snippets("js", "## 15. Where", "## In an editor").concat();
+    std::fs::write(folder.path().join("highest.js"), file).unwrap();
+    let average = "export const average = (all) => all.reduce((a, b) => a + b, 0) / all.length;";
+    std::fs::write(folder.path().join("numbers.js"), average).unwrap();
+    let start = text.find("triggers=\"70\">").unwrap();
+    let end = text.find("</QAction>").unwrap() + "</QAction>".len();
+    check(&format!("{}triggers=\"70\" bs:src=\"highest.js\"/>{}", &text[..start], &text[end..]));
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ pub(crate) fn status(name: &str) -> Status {
         counters: LinkCounters { opened: 3, ..LinkCounters::default() },
     };
     Status {
+        scripts: None,
         name: name.into(),
         protocol: "test".into(),
         version: "1".into(),
@@ -121,6 +122,7 @@ pub(crate) fn roster(running: &[(&str, &Fake)]) -> Roster {
         timeout: false,
         counters: Default::default(),
         connections: Vec::new(),
+        scripts: None,
     };
     elements.insert("broken".into(), Entry::Down(Arc::new(broken)));
     Roster { phase: Phase::Ready, elements, ..Roster::default() }

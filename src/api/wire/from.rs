@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::api::wire::{
     Close, Column, Connection, Counters, Element, ElementCounters, ExplainedLine, ExplainedRequest, Failure,
-    Http, Link, Param, Payload, Reading, Stage, StreamMessage, TapMessage, Text, Token, Value, WireEvent,
+    Http, Link, Param, Payload, Reading, ScriptFailure, Scripts, Stage, StreamMessage, TapMessage, Text,
+    Token, Value, WireEvent,
 };
 use crate::element::handle::{self, Change, NewValue, Readable, Snapshot, TapEvent};
 use crate::element::status::{
-    self, ConnectionStatus, ElementState, HttpStatus, LinkStatus, Status, TokenStatus,
+    self, ConnectionStatus, ElementState, HttpStatus, LinkStatus, ScriptStatus, Status, TokenStatus,
 };
 use crate::engine::logic::effect;
 use crate::language::model::Protocol;
@@ -174,8 +175,21 @@ impl Element {
             counters: (detail == Detail::Full && is_alive).then(|| ElementCounters::from(&status.counters)),
             store: None,
             timeout: status.timeout,
+            scripts: status.scripts.as_deref().map(Scripts::from),
             connections: status.connections.iter().map(|status| Connection::new(status, detail)).collect(),
         }
+    }
+}
+
+impl From<&ScriptStatus> for Scripts {
+    fn from(status: &ScriptStatus) -> Self {
+        let last_failure = status.last_failure.as_ref().map(|fault| ScriptFailure {
+            script: fault.script,
+            error: fault.text.clone(),
+            place: fault.place.clone(),
+            at: fault.at.rfc3339(),
+        });
+        Self { runs: status.counters.runs, failures: status.counters.failures, last_failure }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::session::requests::Order;
 use crate::engine::target::exchange::Content;
 use crate::language::model::Protocol;
 use crate::language::model::condition::Condition;
-use crate::language::model::id::{ConnectionIx, ParamIx};
+use crate::language::model::id::{ConnectionIx, ParamIx, ScriptIx};
 use crate::language::model::message::MessageKind;
 use crate::value;
 
@@ -113,19 +113,29 @@ impl Followed<'_> {
             Effect::ReadFile { name, into, .. } => Then::ReadFile { name, into: self.named(into) },
             // Shown with the values.
             Effect::Report(report) if report.code == Code::Dropped => return None,
-            Effect::Report(report) => Then::Report {
-                severity: match report.severity {
-                    Severity::Note => "note",
-                    Severity::Warning => "warning",
-                    Severity::Error => "error",
-                },
-                text: masked(self.mask, &report.text),
+            Effect::Report(report) => {
+                Then::Report { severity: in_words(report.severity), text: masked(self.mask, &report.text) }
+            }
+            Effect::ScriptLog(line) => Then::Report {
+                severity: in_words(line.severity),
+                text: masked(self.mask, &format!("script {}: {}", self.script(line.script), line.text)),
+            },
+            Effect::ScriptFailed(failed) => Then::Report {
+                severity: "error",
+                text: masked(
+                    self.mask,
+                    &format!("script {} failed: {}", self.script(failed.script), failed.failure),
+                ),
             },
             // The values are compared as a whole; there is neither a store nor a link that waits.
             Effect::Change(_) | Effect::Save(_) | Effect::Remember { .. } | Effect::Prepared { .. } => {
                 return None;
             }
         })
+    }
+
+    fn script(&self, script: ScriptIx) -> i32 {
+        self.protocol.script(script).id.0
     }
 
     fn send(&self, connection: ConnectionIx, message: &Outgoing) -> Then {
@@ -192,4 +202,12 @@ fn ran(id: i32, name: &Arc<str>, how: trace::Ran, condition: Option<&Condition>)
 /// The index of a connection.
 pub(super) fn number(connection: ConnectionIx) -> u32 {
     u32::try_from(connection.index()).unwrap_or(u32::MAX)
+}
+
+fn in_words(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
 }

@@ -18,6 +18,7 @@ use crate::engine::logic::{Engine, First, Options, OwnAddress};
 use crate::language::model::Protocol;
 use crate::language::model::connection::{Connection, ConnectionKind};
 use crate::language::model::id::ConnectionIx;
+use crate::script::host::{Host, Limits, Plan};
 use crate::settings::{self, Settings};
 use crate::value::Context;
 
@@ -83,6 +84,10 @@ impl Element {
         };
         let mut ctx = Clock::start().context(0);
         let mut engine = Engine::new(protocol.clone(), options);
+        if !protocol.scripts.is_empty() {
+            let (protocol, limits) = (Arc::clone(&protocol), Limits::default());
+            engine.set_scripts(Box::new(Host::new(Plan { protocol, element: "eval".into(), limits })));
+        }
         engine.start(&mut ctx, first);
         tell_reports(&mut engine)?;
         for connection in (0..protocol.connections.len()).filter_map(ConnectionIx::new) {

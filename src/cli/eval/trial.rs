@@ -90,7 +90,9 @@ impl Caused {
             | Effect::HeartbeatLost(_)
             | Effect::ElementTimeout { .. }
             | Effect::ReadFile { .. }
-            | Effect::Report(_) => None,
+            | Effect::Report(_)
+            | Effect::ScriptLog(_)
+            | Effect::ScriptFailed(_) => None,
         };
         effects.filter_map(of).collect()
     }
@@ -392,7 +394,9 @@ fn asked(ctx: &Context, effect: &Effect) -> Option<(Instant, u64)> {
         | Effect::HeartbeatLost(_)
         | Effect::ElementTimeout { .. }
         | Effect::ReadFile { .. }
-        | Effect::Report(_) => None,
+        | Effect::Report(_)
+        | Effect::ScriptLog(_)
+        | Effect::ScriptFailed(_) => None,
     }
 }
 

@@ -11,6 +11,8 @@ use crate::language;
 use crate::language::diagnostic::{Report, Severity};
 use crate::language::model::Protocol;
 use crate::language::source::Source;
+use crate::script;
+use crate::script::load::MAX_FILE;
 use crate::settings::{self, Settings};
 use crate::tasks::blocking;
 
@@ -35,6 +37,8 @@ pub struct Trouble {
     pub io: Option<String>,
     /// The text and what is wrong with it.
     pub report: Option<(Source, Report)>,
+    /// Of a definition: the files of its scripts.
+    pub files: Vec<PathBuf>,
 }
 
 impl Trouble {
@@ -91,7 +95,7 @@ fn log_report(source: &Source, report: &Report) {
 ///
 /// The file cannot be read, or has errors.
 pub fn load_settings(path: &Path) -> Result<Loaded, Box<Trouble>> {
-    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report });
+    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report, files: Vec::new() });
     let text = read_settings(path).map_err(|error| trouble(Some(error.to_string()), None))?;
     let source = Source::new(path.to_string_lossy().as_ref(), text);
     let folder = match path.parent() {
@@ -121,18 +125,21 @@ pub(super) fn read_settings(path: &Path) -> io::Result<String> {
 /// A definition that is in use, or why its file does not load.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
-    /// A digest of the file's bytes; none if they did not load.
+    /// A digest of the file's bytes, and of those of its scripts' files; none if they did not load.
     pub(super) digest: Option<[u8; 32]>,
     /// A digest of the bytes that what is in use was compiled from first: other bytes that mean the same change nothing.
     pub(super) identity: Option<[u8; 32]>,
     pub(super) protocol: Result<Arc<Protocol>, Arc<str>>,
+    /// The files of its scripts, also those that could not be read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Definition {
     /// One that does not load; writes why to the log.
     pub(super) fn broken(trouble: &Trouble) -> Self {
         trouble.log();
-        Self { digest: None, identity: None, protocol: Err(Arc::from(trouble.summary())) }
+        let files = trouble.files.clone();
+        Self { digest: None, identity: None, protocol: Err(Arc::from(trouble.summary())), files }
     }
 
     /// Whether another one does just the same, however it is written.
@@ -141,31 +148,51 @@ impl Definition {
     }
 }
 
-/// Reads and compiles a definition, off the workers; `None` if its bytes are the `known` ones.
+/// Reads and compiles a definition with its scripts, off the workers; `None` if its bytes are the `known` ones, and those of
+/// its scripts' files.
 pub(super) async fn load_definition(
     path: &Path,
-    known: Option<[u8; 32]>,
+    known: Option<&Definition>,
 ) -> Result<Option<Definition>, Box<Trouble>> {
     let owned = path.to_owned();
+    let known = known.and_then(|known| Some((known.digest?, known.files.clone())));
     let loaded = blocking(move || load_definition_now(&owned, known)).await;
     loaded.unwrap_or_else(|ended| {
         let io = Some(format!("loading it failed: {ended:?}"));
-        Err(Box::new(Trouble { path: path.to_owned(), io, report: None }))
+        Err(Box::new(Trouble { path: path.to_owned(), io, report: None, files: Vec::new() }))
     })
 }
 
-fn load_definition_now(path: &Path, known: Option<[u8; 32]>) -> Result<Option<Definition>, Box<Trouble>> {
-    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report });
+/// A digest of a definition's bytes and of those of its scripts' files; the same as that of its bytes if it has none.
+fn digest_of(bytes: &[u8], files: &[PathBuf]) -> [u8; 32] {
+    let mut all = digest::Context::new(&digest::SHA256);
+    all.update(bytes);
+    for file in files {
+        all.update(file.to_string_lossy().as_bytes());
+        let mut content = Vec::new();
+        let read = regular(file).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content));
+        all.update(&[u8::from(read.is_ok())]);
+        all.update(&content);
+    }
+    let mut sum = [0; 32];
+    sum.copy_from_slice(all.finish().as_ref());
+    sum
+}
+
+fn load_definition_now(
+    path: &Path,
+    known: Option<([u8; 32], Vec<PathBuf>)>,
+) -> Result<Option<Definition>, Box<Trouble>> {
+    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report, files: Vec::new() });
     let mut bytes = Vec::new();
     let limit = language::xml::MAX_BYTES as u64 + 1;
     regular(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| trouble(Some(error.to_string()), None))?;
-    let mut sum = [0; 32];
-    sum.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
-    if known == Some(sum) {
+    if known.is_some_and(|(sum, files)| digest_of(&bytes, &files) == sum) {
         return Ok(None);
     }
+    let content = bytes.clone();
     let source = match language::load::decode(&path.to_string_lossy(), bytes) {
         Ok(source) => source,
         Err(refused) => {
@@ -174,12 +201,14 @@ fn load_definition_now(path: &Path, known: Option<[u8; 32]>) -> Result<Option<De
             return Err(trouble(None, Some((refused.source, report))));
         }
     };
-    match language::load(&source) {
-        (Some(protocol), report) => {
+    let script::load::Loaded { protocol, report, files } = script::load::whole(&source, path.parent());
+    match protocol {
+        Some(protocol) => {
             log_report(&source, &report);
-            Ok(Some(Definition { digest: Some(sum), identity: Some(sum), protocol: Ok(protocol) }))
+            let sum = digest_of(&content, &files);
+            Ok(Some(Definition { digest: Some(sum), identity: Some(sum), protocol: Ok(protocol), files }))
         }
-        (None, report) => Err(trouble(None, Some((source, report)))),
+        None => Err(Box::new(Trouble { files, ..*trouble(None, Some((source, report))) })),
     }
 }
 

@@ -76,6 +76,7 @@ impl Member {
             timeout: false,
             counters: Default::default(),
             connections: Vec::new(),
+            scripts: None,
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! Why a unit that changed is not applied: says so once, and whether time alone may mend it; applies nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::daemon::fleet::load::{Definition, Trouble};
@@ -52,6 +52,15 @@ impl Refusal {
         match self {
             Self::NewDefinition(settings, _) | Self::Settings(settings, _) => Some(settings),
             Self::File(_) | Self::Definition(..) | Self::Secret(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// The files of the scripts of a definition that is not applied.
+    pub(super) fn files(&self) -> Option<&Vec<PathBuf>> {
+        match self {
+            Self::File(trouble) | Self::NewDefinition(_, trouble) => Some(&trouble.files),
+            Self::Definition(definition, _) => Some(&definition.files),
+            Self::Settings(..) | Self::Secret(_) | Self::Failed(_) => None,
         }
     }
 

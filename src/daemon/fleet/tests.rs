@@ -1,6 +1,7 @@
 //! The fleet with elements that have no peer: panics, back-off, units of a reload, secrets, the store's trouble; in virtual time.
 
 mod refused;
+mod scripts;
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,7 @@ impl Stage {
             store,
             dials: Environment::of_process(),
             http: Http::default(),
+            scripts: Default::default(),
             clock: Clock::at(Wall(0), 1),
         };
         let mut fleet = Fleet::new(config, loaded, services);

@@ -105,6 +105,11 @@ impl Units {
         self.settings.http
     }
 
+    /// What scripts may take by the settings that are applied.
+    pub fn script(&self) -> settings::Script {
+        self.settings.script
+    }
+
     /// The dial budget of the settings that are applied.
     pub fn dial(&self) -> Dial {
         self.settings.dial
@@ -118,7 +123,21 @@ impl Units {
             files.extend(definition_paths(settings));
             files.extend(settings.elements.iter().flat_map(assemble::secret_files));
         }
+        files.extend(self.script_files().map(|(_, file)| file.clone()));
         files
+    }
+
+    /// The files of scripts, each with the definition that they belong to, also of definitions that are refused.
+    fn script_files(&self) -> impl Iterator<Item = (&PathBuf, &PathBuf)> {
+        let applied = self.definitions.iter().map(|(path, definition)| (path, &definition.files));
+        let refused = self.refused.iter().filter_map(|(path, refusal)| Some((path, refusal.files()?)));
+        applied.chain(refused).flat_map(|(path, files)| files.iter().map(move |file| (path, file)))
+    }
+
+    /// Changed files, with the definitions that changed with their scripts.
+    fn with_definitions(&self, changed: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        let of = |(path, file): (&PathBuf, &PathBuf)| changed.contains(file).then(|| path.clone());
+        self.script_files().filter_map(of).chain(changed.iter().cloned()).collect()
     }
 
     /// What should run at the start: elements that cannot are there as invalid.
@@ -150,8 +169,9 @@ impl Units {
     ///
     /// A unit is taken whole or not at all; those that were taken before are not given out.
     pub async fn reload(&mut self, changed: &BTreeSet<PathBuf>) -> Option<WantedAll> {
+        let changed = self.with_definitions(changed);
         let due = changed.iter().chain(self.refused.keys()).cloned().collect();
-        self.attempt(due, changed).await
+        self.attempt(due, &changed).await
     }
 
     /// Files whose content may be refused for a reason that passes by itself.
@@ -262,8 +282,12 @@ impl Units {
         if self.settings.elements.iter().all(|element| stays.contains(&element.name.value)) {
             return None;
         }
-        let trouble =
-            |what: &str| Trouble { path: self.config.clone(), io: Some(what.to_owned()), report: None };
+        let trouble = |what: &str| Trouble {
+            path: self.config.clone(),
+            io: Some(what.to_owned()),
+            report: None,
+            files: Vec::new(),
+        };
         let text = loaded.source.text();
         if text.trim().is_empty() {
             return Some(trouble(
@@ -287,6 +311,7 @@ impl Units {
             ("data_dir", settings.data_dir == self.settings.data_dir),
             ("log", settings.log == self.settings.log),
             ("grace_ms", settings.grace == self.settings.grace),
+            ("script.threads", settings.script.threads == self.settings.script.threads),
         ] {
             if !same {
                 tracing::warn!(setting = name, "a change of this setting is applied at the next start");
@@ -381,7 +406,7 @@ impl Units {
 
     async fn reload_definition(&mut self, path: &Path) -> Outcome {
         let old = self.definitions.get(path);
-        let definition = match load_definition(path, old.and_then(|definition| definition.digest)).await {
+        let definition = match load_definition(path, old).await {
             Ok(Some(definition)) => definition,
             Ok(None) => return Outcome::Same,
             Err(trouble) => return Outcome::Refused(Refusal::File(trouble)),
@@ -391,6 +416,7 @@ impl Units {
         {
             tracing::info!(path = %path.display(), "definition is written differently and says the same; nothing restarts");
             old.digest = definition.digest;
+            old.files = definition.files;
             return Outcome::Same;
         }
         let mut definitions = self.definitions.clone();

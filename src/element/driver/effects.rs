@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::element::driver::show::payload;
 use crate::element::driver::{Driver, number};
 use crate::element::handle::WireEvent;
+use crate::element::status::ScriptFault;
 use crate::engine::codec::command::Outgoing;
 use crate::engine::link::cause::{Change as LinkChange, Origin as LinkOrigin, Values};
 use crate::engine::link::{Input, Target};
-use crate::engine::logic::effect::{Effect, Report, Severity};
+use crate::engine::logic::effect::{Effect, Report, ScriptFailure, ScriptLine, Severity};
+use crate::engine::logic::script::Failure;
 use crate::engine::param::Origin;
 use crate::engine::param::change::Save;
 use crate::language::model::id::{ConnectionIx, ParamIx};
@@ -64,7 +66,40 @@ impl Driver {
             }
             Effect::ReadFile { name, start, bytes, into } => self.read_file(name, start, bytes, into),
             Effect::Report(report) => self.report(&report),
+            Effect::ScriptLog(line) => self.script_log(&line),
+            Effect::ScriptFailed(failure) => self.script_failed(&failure),
         }
+    }
+
+    fn script_log(&mut self, line: &ScriptLine) {
+        let text = self.masked_text(&line.text);
+        let (element, script) = (&self.spec.name, self.engine.protocol().script(line.script).id);
+        if line.suppressed > 0 {
+            let lines = line.suppressed;
+            tracing::warn!(%element, %script, lines, "lines of scripts were left out: too many in a second");
+        }
+        match line.severity {
+            Severity::Note => tracing::info!(%element, %script, "{text}"),
+            Severity::Warning | Severity::Error => tracing::warn!(%element, %script, "{text}"),
+        }
+    }
+
+    fn script_failed(&mut self, failed: &ScriptFailure) {
+        let described = self.engine.protocol().script(failed.script);
+        let (element, script, name) = (&self.spec.name, described.id, &described.name);
+        let Failure { text, place, stack } = &failed.failure;
+        let (text, stack) = (self.masked_text(text), self.masked_text(stack));
+        let more = if failed.suppressed > 0 {
+            format!(" ({} more since the last report)", failed.suppressed)
+        } else {
+            String::new()
+        };
+        tracing::error!(%element, %script, %name, %place, %stack, "script failed: {text}{more}");
+        let (script, place) = (script.0, Arc::from(place.as_str()));
+        if let Some(scripts) = &mut self.scripts {
+            scripts.last_failure = Some(Arc::new(ScriptFault { script, text, place, at: self.ctx.wall }));
+        }
+        self.status_is_old = true;
     }
 
     fn send(&mut self, connection: ConnectionIx, message: Outgoing) {

@@ -75,7 +75,8 @@ impl Driver {
             | Code::NotRun
             | Code::PeriodCut
             | Code::LockReleased
-            | Code::LinkQueueFull => return,
+            | Code::LinkQueueFull
+            | Code::Script => return,
         };
         let advice = match hindrance {
             Hindrance::Request => {

@@ -1,6 +1,7 @@
 //! Between links and everything else: performs what a link decides, and brings back what became of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::element::driver::Driver;
 use crate::element::driver::show::payload;
@@ -16,8 +17,12 @@ use crate::engine::logic::link::LinkChange;
 use crate::engine::logic::receive::Taken;
 use crate::language::model::id::ConnectionIx;
 use crate::language::model::message::MessageKind;
+use crate::script::pool::real_now;
 use crate::transport::failure::Failure;
 use crate::transport::wire::{Closed, Event, Kind, Why};
+
+/// How long the messages of one turn may take where scripts run; what is left comes in a later turn.
+const SLICE: Duration = Duration::from_millis(50);
 
 impl Driver {
     /// Tells a link something and performs what it decides.
@@ -226,7 +231,9 @@ impl Driver {
             self.link_over(connection, epoch, None);
             return;
         }
-        for event in events {
+        let began = self.scripts.is_some().then(real_now);
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
             match event {
                 Event::Message(message) => {
                     let admitted = self
@@ -253,6 +260,13 @@ impl Driver {
                     }
                     // What the message caused comes before the next one.
                     self.settle();
+                    // Scripts may take their time: others ask something of the element too.
+                    if began.is_some_and(|began| began.elapsed() >= SLICE)
+                        && let Some(socket) = self.life(connection).and_then(|life| life.socket_mut(epoch))
+                    {
+                        socket.events = events.collect();
+                        return;
+                    }
                 }
                 Event::Closed(closed) => self.link_over(connection, epoch, Some(*closed)),
             }

@@ -189,6 +189,7 @@ impl Driver {
             timeout: self.engine.is_in_timeout(),
             counters: self.engine.counters(),
             connections: self.slots.iter().map(|slot| self.connection_status(slot)).collect(),
+            scripts: self.script_status(),
         };
         // Who waits for a change is not woken for nothing.
         self.status.send_if_modified(|shown| {

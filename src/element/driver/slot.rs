@@ -114,7 +114,7 @@ pub(super) struct Socket {
     pub(super) was_up: bool,
     /// What the answer to the handshake has for parameters, until the link is up.
     pub(super) captured: Gathered,
-    /// Events that are taken out and not handled yet; empty between turns.
+    /// Events that are taken out and not handled yet; empty between turns, unless scripts took their time with those before.
     pub(super) events: Vec<Event>,
 }
 
@@ -235,6 +235,10 @@ pub(super) fn poll(
             return Poll::Ready((index, Happened::Dialled(epoch, address, result.ok().map(Box::new))));
         }
         for socket in &mut life.sockets {
+            if !socket.events.is_empty() {
+                let events = std::mem::take(&mut socket.events);
+                return Poll::Ready((index, Happened::Events(socket.epoch, events)));
+            }
             if let Poll::Ready(taken) = socket.inbox.poll_recv_many(cx, &mut socket.events) {
                 debug_assert_eq!(taken, socket.events.len());
                 let events = std::mem::take(&mut socket.events);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::element::driver::lend::Lending;
 use crate::element::driver::slot::{Life, Slot};
 use crate::element::driver::{Driver, Services, saved};
 use crate::element::handle::Request;
@@ -13,7 +14,7 @@ use crate::element::status::{ElementState, Status};
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::policy::Policy;
 use crate::engine::link::{Input, Link};
-use crate::engine::logic::Engine;
+use crate::engine::logic::{Engine, First};
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::ConnectionIx;
@@ -55,8 +56,10 @@ impl Driver {
             timeout: false,
             counters: Default::default(),
             connections: Vec::new(),
+            scripts: None,
         };
-        let engine = Engine::new(spec.protocol.clone(), spec.options());
+        let mut engine = Engine::new(spec.protocol.clone(), spec.options());
+        let scripts = Lending::of(&spec, &services, &mut engine);
         let mut driver = Self {
             spec,
             services,
@@ -82,6 +85,7 @@ impl Driver {
             taps: Vec::new(),
             tasks: Tasks::new(&CancellationToken::new()),
             stopping: None,
+            scripts,
         };
         driver.publish();
         driver
@@ -91,14 +95,18 @@ impl Driver {
         self.engine.protocol()
     }
 
-    /// Everything before the first wait of the loop.
-    pub(super) async fn begin(&mut self) {
+    /// The values to start with.
+    pub(super) async fn first(&mut self) -> First {
         let loaded = saved::load(self.services.store.clone(), self.spec.name.clone()).await;
         let first = saved::first(&self.spec, loaded.as_ref());
         if let (true, Some(store)) = (first.unread, &self.services.store) {
             self.reading = Some(Box::pin(saved::read_again(store.clone(), self.spec.name.clone())));
         }
-        drop(loaded);
+        first
+    }
+
+    /// Everything else before the first wait of the loop.
+    pub(super) fn begin(&mut self, first: First) {
         self.services.clock.refresh(&mut self.ctx);
         self.engine.start(&mut self.ctx, first);
         self.settle();

@@ -2,6 +2,7 @@
 
 mod drops;
 mod moves;
+mod scripts;
 mod shown;
 mod web;
 mod work;
@@ -18,9 +19,9 @@ use crate::element::handle::{NewValue, Readable, SetDone, SetError, TapEvent};
 use crate::element::spec::{ConnectionSpec, ParamSpec};
 use crate::element::status::LinkStatus;
 use crate::engine::link::budget::Limits as Budget;
-use crate::language::load;
 use crate::language::model::Protocol;
 use crate::language::source::Source;
+use crate::script;
 use crate::transport::dial::{Connector, Io};
 use crate::transport::handshake::accept_key;
 use crate::transport::http::Http;
@@ -232,6 +233,10 @@ struct Given<'a> {
     seed: u64,
     /// The folder of the action `read file`.
     files: Option<std::path::PathBuf>,
+    /// The content of `QActions`.
+    scripts: &'a str,
+    /// The threads and limits of scripts.
+    pool: Pool,
 }
 
 impl Default for Given<'_> {
@@ -247,6 +252,8 @@ impl Default for Given<'_> {
             ahead: 0,
             seed: 1,
             files: None,
+            scripts: "",
+            pool: Pool::default(),
         }
     }
 }
@@ -258,7 +265,7 @@ impl Rig {
     }
 
     fn start(given: Given<'_>) -> Self {
-        let protocol = protocol(given.options);
+        let protocol = protocol_with(given.options, given.scripts);
         let mut spec = Spec { files: given.files, ..spec(&protocol, given.host, given.params) };
         for setting in &mut spec.params {
             setting.external = given.external.contains(&protocol.param(setting.param).id.0);
@@ -275,8 +282,14 @@ impl Rig {
         let dials = Environment { connector: Arc::new(Net(calls_in)), system_proxy: System::read(|_| None) };
         let clock = Clock::at(Wall(EPOCH), given.seed);
         let stop = CancellationToken::new();
-        let services =
-            Services { gate: gate.clone(), store: given.store, dials, http: Http::default(), clock };
+        let services = Services {
+            gate: gate.clone(),
+            store: given.store,
+            dials,
+            http: Http::default(),
+            scripts: given.pool,
+            clock,
+        };
         let handle = start(spec, services, &mut tasks, stop.clone());
         Self { calls, protocol, handle, gate, tasks, stop }
     }
@@ -393,9 +406,14 @@ fn wait_in_line(gate: &Gate, tasks: &mut Tasks) {
 }
 
 fn protocol(options: &str) -> Arc<Protocol> {
-    let source = Source::new("protocol.xml", DEFINITION.replace("{options}", options));
-    let (protocol, report) = load::whole(&source);
-    protocol.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()))
+    protocol_with(options, "")
+}
+
+fn protocol_with(options: &str, scripts: &str) -> Arc<Protocol> {
+    let end = format!("<QActions>{scripts}</QActions></Protocol>");
+    let text = DEFINITION.replace("{options}", options).replace("</Protocol>", &end);
+    let loaded = script::load::whole(&Source::new("protocol.xml", text), None);
+    loaded.protocol.unwrap_or_else(|| panic!("{:#?}", loaded.report.diagnostics()))
 }
 
 fn spec(protocol: &Arc<Protocol>, host: &str, params: &[(i32, &str)]) -> Spec {

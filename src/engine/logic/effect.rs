@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::codec::command::Outgoing;
+use crate::engine::logic::script::Failure;
 use crate::engine::param::Origin;
 use crate::engine::param::change::{Change, Save};
 use crate::engine::session::requests::Order;
 use crate::language::model::Protocol;
-use crate::language::model::id::{ActionIx, ConnectionIx, ParamIx, TriggerIx};
+use crate::language::model::id::{ActionIx, ConnectionIx, ParamIx, ScriptIx, TriggerIx};
 use crate::language::model::logic::Item;
 use crate::value::Value;
 
@@ -82,6 +83,34 @@ pub enum Effect {
     },
     /// Something that people should know.
     Report(Report),
+    /// A script wrote a line into the element's log; it may hold secrets.
+    ScriptLog(Box<ScriptLine>),
+    /// A script failed; the texts may hold secrets.
+    ScriptFailed(Box<ScriptFailure>),
+}
+
+/// A line that a script wrote into the element's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptLine {
+    /// The script.
+    pub script: ScriptIx,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it wrote.
+    pub text: String,
+    /// How many lines were left out before this one, because there were too many.
+    pub suppressed: u64,
+}
+
+/// A script that threw or exceeded a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptFailure {
+    /// The script.
+    pub script: ScriptIx,
+    /// What went wrong, and where.
+    pub failure: Failure,
+    /// How many failures of the script were left out before this one.
+    pub suppressed: u64,
 }
 
 /// How much a report matters.
@@ -130,6 +159,8 @@ pub enum Code {
     Request,
     /// An answer has no token, or an odd one.
     Token,
+    /// A script failed, or asked for something that is not there.
+    Script,
 }
 
 /// A part of the definition.
@@ -141,6 +172,8 @@ pub enum Site {
     Trigger(TriggerIx),
     /// An action.
     Action(ActionIx),
+    /// A script.
+    Script(ScriptIx),
 }
 
 impl Site {
@@ -149,6 +182,7 @@ impl Site {
         match self {
             Self::Trigger(ix) => format!("trigger {}", protocol.trigger(ix).id),
             Self::Action(ix) => format!("action {}", protocol.action(ix).id),
+            Self::Script(ix) => format!("script {}", protocol.script(ix).id),
             Self::Item(Item::Protocol) => "protocol".to_owned(),
             Self::Item(Item::Communication) => "communication".to_owned(),
             Self::Item(Item::Param(ix)) => format!("parameter {}", protocol.param(ix).id),

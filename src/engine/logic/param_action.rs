@@ -114,7 +114,10 @@ impl Engine {
                     None => self.report_operand(ctx, action, "a number of bytes"),
                 }
             }
-            ParamOp::RunActions => self.report_not_run(ctx, action, "run actions"),
+            ParamOp::RunActions => {
+                let event = self.present(param, fired.row());
+                self.scripts_after(&event).into_iter().for_each(|frame| self.stack.push(frame));
+            }
             ParamOp::Normalize(_) => self.report_not_run(ctx, action, "normalize"),
             ParamOp::SetInfo(steps) => self.params.set_sequence(param, steps),
             ParamOp::Append(_)

@@ -23,8 +23,19 @@ impl Engine {
         if self.stack.is_empty() {
             return;
         }
+        loop {
+            self.run_to(ctx, 0);
+            if self.hold.is_some() || !self.next_queued_script() {
+                return;
+            }
+        }
+    }
+
+    /// Runs what is on the stack above the first `base` frames.
+    pub(super) fn run_to(&mut self, ctx: &mut Context, base: usize) {
         let protocol = Arc::clone(&self.protocol);
-        while let Some(frame) = self.stack.pop() {
+        while self.stack.len() > base {
+            let Some(frame) = self.stack.pop() else { return };
             let Some(left) = self.steps.checked_sub(1) else {
                 self.stack.push(frame);
                 self.cut_work(ctx);
@@ -73,6 +84,14 @@ impl Engine {
             Frame::Keep { serial, command } => self.keep_made(serial, command),
             Frame::AtOnce { group, next } => self.at_once(protocol, group, next),
             Frame::Cycle { timer, next } => self.cycle(ctx, protocol, timer, next),
+            Frame::Scripts { mut due, row, now } => {
+                if let Some(next) = due.next() {
+                    self.stack.push(Frame::Scripts { due, row: row.clone(), now });
+                    self.call_script(ctx, protocol, next, row, now);
+                }
+            }
+            // Only left behind by a script whose work was cut.
+            Frame::Running { .. } => {}
         }
     }
 
@@ -82,6 +101,9 @@ impl Engine {
     }
 
     pub(super) fn fire_for(&mut self, fired: Fired, time: Time) {
+        if let (Item::Group(group), Time::After) = (fired.item, time) {
+            self.scripts_after_group(group);
+        }
         if !self.protocol.triggers_on(fired.item, time).is_empty() {
             self.stack.push(Frame::Fire { fired, time, next: 0 });
         }
@@ -195,10 +217,16 @@ impl Engine {
                 self.settle(&event, cause);
                 let setter = self.protocol.param(event.param).setter;
                 let copy = setter.map(|setter| (setter, event.param, event.row().cloned()));
-                self.stack.push(Frame::Change { event, via, phase: Phase::Feed });
+                let phase = if follow.has(Follow::SCRIPTS) { Phase::Scripts } else { Phase::Feed };
+                self.stack.push(Frame::Change { event, via, phase });
                 if let Some((setter, from, row)) = copy {
                     self.copy_to_read(ctx, setter, from, row.as_deref(), cause);
                 }
+            }
+            Phase::Scripts => {
+                let scripts = self.scripts_after(&event);
+                self.stack.push(Frame::Change { event, via, phase: Phase::Feed });
+                scripts.into_iter().for_each(|frame| self.stack.push(frame));
             }
             Phase::Feed => self.feed(&event),
         }
@@ -309,7 +337,7 @@ impl Engine {
         }
     }
 
-    fn cut_loop(&mut self, ctx: &Context, last: Site) {
+    pub(super) fn cut_loop(&mut self, ctx: &Context, last: Site) {
         self.counters.cuts += 1;
         let path = self.stack.path(last);
         let sites: Vec<Site> = [last].into_iter().chain(path.iter().copied()).collect();
@@ -330,7 +358,7 @@ impl Engine {
                         Phase::Triggers | Phase::AfterResponse | Phase::Settle => {
                             self.settle(&event, cause(&event, via));
                         }
-                        Phase::Feed => {}
+                        Phase::Scripts | Phase::Feed => {}
                     }
                     self.feed(&event);
                 }
@@ -345,9 +373,12 @@ impl Engine {
                 | Frame::Read { .. }
                 | Frame::Keep { .. }
                 | Frame::AtOnce { .. }
-                | Frame::Cycle { .. } => {}
+                | Frame::Cycle { .. }
+                | Frame::Scripts { .. }
+                | Frame::Running { .. } => {}
             }
         }
+        self.forget_queued_scripts();
         for clock in self.clocks.iter_mut().filter(|clock| clock.outstanding == 0) {
             Clock::cycle_ended(clock, ctx.now);
         }

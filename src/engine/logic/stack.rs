@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use crate::engine::logic::effect::Site;
+use crate::engine::logic::script::Row;
 use crate::engine::param::Origin;
 use crate::engine::param::change::Event;
 use crate::engine::session::Received;
 use crate::language::model::Protocol;
-use crate::language::model::id::{ActionIx, CommandIx, GroupIx, ResponseIx, TimerIx, TriggerIx};
+use crate::language::model::id::{ActionIx, CommandIx, GroupIx, ResponseIx, ScriptIx, TimerIx, TriggerIx};
 use crate::language::model::logic::{Item, Time};
+use crate::language::model::script::{Call, Trigger};
 
 /// How deep sets and triggers nest before the rest is cut.
 pub const MAX_DEPTH: usize = 200;
@@ -39,6 +41,10 @@ pub(super) enum Frame {
     AtOnce { group: GroupIx, next: usize },
     /// The cycle of a timer, from the `next` group.
     Cycle { timer: TimerIx, next: usize },
+    /// Scripts, one after the other, each with what it runs after; `now` if they are taken from the list of queued ones.
+    Scripts { due: std::vec::IntoIter<(Trigger, Call)>, row: Option<Arc<Row>>, now: bool },
+    /// A script that runs: what it causes is above.
+    Running { script: ScriptIx },
 }
 
 /// How a parameter came to be set.
@@ -59,7 +65,9 @@ pub(super) enum Phase {
     AfterResponse,
     /// Links, the store, then the setter.
     Settle,
-    /// Scripts (none are run yet: this is where they go), then those who watch.
+    /// Scripts.
+    Scripts,
+    /// Those who watch.
     Feed,
 }
 
@@ -97,7 +105,7 @@ impl Frame {
     /// Whether the frame is a level of nesting: a trigger, the copy of a setter or a part; all loops pass through one of them.
     fn is_level(&self) -> bool {
         match self {
-            Self::Change { via: Via::Setter(_), .. } | Self::Steps { .. } => true,
+            Self::Change { via: Via::Setter(_), .. } | Self::Steps { .. } | Self::Running { .. } => true,
             Self::Change { via: Via::Set, .. }
             | Self::Events { .. }
             | Self::Fire { .. }
@@ -106,7 +114,8 @@ impl Frame {
             | Self::Read { .. }
             | Self::Keep { .. }
             | Self::AtOnce { .. }
-            | Self::Cycle { .. } => false,
+            | Self::Cycle { .. }
+            | Self::Scripts { .. } => false,
         }
     }
 
@@ -118,11 +127,13 @@ impl Frame {
             Self::Action { action, .. } => Some(Site::Action(*action)),
             Self::AtOnce { group, .. } => Some(Site::Item(Item::Group(*group))),
             Self::Cycle { timer, .. } => Some(Site::Item(Item::Timer(*timer))),
+            Self::Running { script } => Some(Site::Script(*script)),
             Self::Events { .. }
             | Self::Fire { .. }
             | Self::Call { .. }
             | Self::Read { .. }
-            | Self::Keep { .. } => None,
+            | Self::Keep { .. }
+            | Self::Scripts { .. } => None,
         }
     }
 }
@@ -139,6 +150,11 @@ impl Stack {
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// How much is left.
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
     }
 
     /// Whether one more level would be too deep.
@@ -171,7 +187,9 @@ impl Stack {
             | Frame::Action { .. }
             | Frame::Keep { .. }
             | Frame::AtOnce { .. }
-            | Frame::Cycle { .. } => false,
+            | Frame::Cycle { .. }
+            | Frame::Scripts { .. }
+            | Frame::Running { .. } => false,
         })
     }
 

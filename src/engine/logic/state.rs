@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::codec::{self, response};
 use crate::engine::logic::queue::Queue;
+use crate::engine::logic::script;
 use crate::engine::logic::stack::Stack;
 use crate::language::model::Protocol;
 use crate::language::model::id::{CommandIx, GroupIx, ParamIx};
@@ -86,6 +87,8 @@ impl Follow {
     pub(super) const SETTER: u8 = 4;
     /// Other parameters are made of it, or it is one of the bits of a group.
     pub(super) const PARTS: u8 = 8;
+    /// Scripts run after it, or after one of its columns, or after the rows of its table.
+    pub(super) const SCRIPTS: u8 = 16;
 
     pub(super) fn of(protocol: &Protocol, param: ParamIx) -> Self {
         let item = Item::Param(param);
@@ -103,7 +106,8 @@ impl Follow {
                     Self::AFTER_RESPONSE,
                 )
                 | flag(protocol.param(param).setter.is_some(), Self::SETTER)
-                | flag(has_parts(protocol.param(param)), Self::PARTS),
+                | flag(has_parts(protocol.param(param)), Self::PARTS)
+                | flag(!protocol.scripts.is_empty() && script::follow(protocol, param), Self::SCRIPTS),
         )
     }
 

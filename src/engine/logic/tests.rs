@@ -156,6 +156,8 @@ impl Rig {
                 Effect::HeartbeatLost(connection) => format!("heartbeat lost {}", connection.index()),
                 Effect::ElementTimeout { active } => format!("timeout {active}"),
                 Effect::ReadFile { name, into, .. } => format!("read {name} into {}", id(into)),
+                Effect::ScriptLog(line) => format!("script {}", line.text),
+                Effect::ScriptFailed(failed) => format!("failed {}", failed.failure),
                 Effect::Report(report) => format!("report {report}"),
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use crate::language::definition::connection::Settings;
 use crate::language::definition::{Id, Text};
-use crate::language::source::Span;
+use crate::language::source::{Places, Span};
 
 /// `Pair`.
 #[derive(Debug)]
@@ -151,17 +151,35 @@ pub struct Timer<'a> {
     pub groups: Vec<(Id, Option<Text<'a>>)>,
 }
 
-/// `QAction`: only what refers to other items.
+/// `QAction`.
 #[derive(Debug)]
 pub struct Script<'a> {
+    /// The start tag.
+    pub span: Span,
     /// `@id`.
     pub id: Option<Id>,
+    /// `@name`.
+    pub name: Option<Text<'a>>,
+    /// `@encoding`.
+    pub encoding: Option<Text<'a>>,
     /// `@triggers`: numbers between semicolons.
     pub triggers: Option<Text<'a>>,
     /// `@inputParameters`: numbers between semicolons.
     pub inputs: Option<Text<'a>>,
     /// `@options`; with `group` its triggers are groups.
     pub options: Option<Text<'a>>,
+    /// `@row`.
+    pub row: Option<Text<'a>>,
+    /// `@entryPoint`: names between semicolons.
+    pub entries: Option<Text<'a>>,
+    /// `@include`: files between semicolons.
+    pub include: Option<Text<'a>>,
+    /// `@bs:src`.
+    pub src: Option<Text<'a>>,
     /// `Condition`.
     pub condition: Option<Text<'a>>,
+    /// The body; none if there is nothing but blanks.
+    pub body: Option<Text<'a>>,
+    /// Where all of the body stands.
+    pub places: Places,
 }

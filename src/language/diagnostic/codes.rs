@@ -145,6 +145,10 @@ codes! {
     ShadowedResponse = logic::SHADOWED_RESPONSE;
     FreeResponse = logic::FREE_RESPONSE;
     BinaryText = logic::BINARY_TEXT;
+    BadScript = logic::BAD_SCRIPT;
+    ScriptFile = logic::SCRIPT_FILE;
+    NoEntryPoint = logic::NO_ENTRY_POINT;
+    ScriptReference = logic::SCRIPT_REFERENCE;
     SettingsMalformed = settings::SETTINGS_MALFORMED;
     SettingsUnknownKey = settings::SETTINGS_UNKNOWN_KEY;
     SettingsType = settings::SETTINGS_TYPE;

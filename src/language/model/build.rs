@@ -54,6 +54,7 @@ pub(crate) struct Build {
     pub(crate) own_queues: u16,
     pub(crate) tokens: Vec<crate::language::model::token::Token>,
     pub(crate) dispatch: HashMap<(Item, Time), Vec<TriggerIx>>,
+    pub(crate) scripts: crate::language::model::script::Scripts,
 }
 
 impl Build {
@@ -393,6 +394,7 @@ impl Build {
             dispatch: self.dispatch.into_iter().map(|(on, triggers)| (on, triggers.into())).collect(),
             names,
             candidates,
+            scripts: self.scripts,
             each: HashMap::new(),
         })
     }

@@ -14,6 +14,7 @@ mod messages;
 mod params;
 mod path;
 mod scope;
+mod scripts;
 mod sequence;
 mod sessions;
 mod tables;
@@ -128,7 +129,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
     let triggers = triggers::compile(scope, &written.triggers);
     let actions = actions::compile(scope, &written.actions);
     let timers = groups::timers(scope, &written.timers);
-    triggers::scripts(scope, &written.scripts);
+    let scripts = scripts::compile(scope, &written.scripts);
     let candidates = candidates(scope, &connections, &responses, &params, &written.responses);
     let protocol = Protocol {
         name: value::name(written.name.as_ref()),
@@ -145,6 +146,7 @@ fn protocol(scope: &mut Scope, written: &Definition<'_>, plans: &[links::Plan<'_
         triggers: triggers.triggers,
         actions,
         timers,
+        scripts,
         queues: queues.count + tokens.own_queues,
         own_queues: tokens.own_queues,
         tokens: tokens.tokens,

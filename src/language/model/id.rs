@@ -49,4 +49,5 @@ ids! {
     TriggerId, TriggerIx, "trigger";
     ActionId, ActionIx, "action";
     TimerId, TimerIx, "timer";
+    ScriptId, ScriptIx, "script";
 }

@@ -155,7 +155,7 @@ enumeration! {
         Reschedule = "reschedule", Yes, "On a timer: queue its groups now, or when the cycle under way has ended.";
         RestartTimer = "restart timer", Yes, "On a timer: take its queued groups away.";
         Reverse = "reverse", Yes, "On a parameter: turn its bytes round.";
-        RunActions = "run actions", No("scripts (QActions)"), "On a parameter: run the scripts that it triggers, and nothing else.";
+        RunActions = "run actions", Yes, "On a parameter: run the scripts that it triggers, and nothing else.";
         Save = "save", Yes, "On a parameter: write its value to the store now.";
         Set = "set", SNMP, "On a parameter: send its value to the device by SNMP.";
         SetAndGetWithWait = "set and get with wait", SNMP, "On a parameter: send by SNMP, wait and read back.";

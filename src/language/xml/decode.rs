@@ -122,6 +122,33 @@ pub(super) fn locate(text: &str, mode: Mode, offset: usize) -> Result<usize, usi
     Err(length)
 }
 
+/// Adds the places where the decoded text and the text as written do not go on side by side, and the starts of lines: pairs of
+/// an offset in the decoded text and one in the text as written, counted from `meant` and `written`. Gives the decoded length.
+pub(super) fn anchors(
+    text: &str,
+    mode: Mode,
+    (meant, written): (usize, usize),
+    into: &mut Vec<(usize, usize)>,
+) -> usize {
+    let (mut at, mut length) = (0, 0);
+    while let Some(step) = step(text.get(at..).unwrap_or_default(), mode) {
+        into.push((meant + length, written + at));
+        match step {
+            Step::Same(same) => {
+                let breaks = same.match_indices('\n').map(|(offset, _)| offset + 1);
+                into.extend(breaks.map(|offset| (meant + length + offset, written + at + offset)));
+                at += same.len();
+                length += same.len();
+            }
+            Step::Other { written: taken, meant: character } => {
+                at += taken;
+                length += character.len_utf8();
+            }
+        }
+    }
+    length
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::language::load;
 use crate::transport::http::peer;
 
 /// How long a test may take on the clock of the machine; it only ends one that hangs.
@@ -176,7 +177,14 @@ fn rig_of(web: &Web, definition: &str, params: &[(i32, &str)]) -> Rig {
     let dials = Environment { system_proxy: System::read(|_| None), ..Environment::of_process() };
     let clock = Clock::at(Wall(EPOCH), 1);
     let stop = CancellationToken::new();
-    let services = Services { gate: gate.clone(), store: None, dials, http: Http::default(), clock };
+    let services = Services {
+        gate: gate.clone(),
+        store: None,
+        dials,
+        http: Http::default(),
+        scripts: Default::default(),
+        clock,
+    };
     let handle = start(Arc::new(spec), services, &mut tasks, stop.clone());
     let (_, calls) = mpsc::unbounded_channel();
     Rig { calls, protocol, handle, gate, tasks, stop }

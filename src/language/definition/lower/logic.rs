@@ -4,7 +4,7 @@ use crate::language::definition::connection::Settings;
 use crate::language::definition::logic::{Action, Group, GroupItem, ItemKind, Pair, Script, Timer, Trigger};
 use crate::language::definition::lower::{content, id, number, number_in, our_value, settings, text, value};
 use crate::language::definition::{Id, Text};
-use crate::language::source::Spanned;
+use crate::language::source::{Places, Spanned};
 use crate::language::xml::{Element, Namespace};
 
 pub(super) fn pair(element: Element<'_>, id: Id) -> Pair<'_> {
@@ -125,11 +125,21 @@ pub(super) fn timer(element: Element<'_>, id: Id) -> Timer<'_> {
 }
 
 pub(super) fn script(element: Element<'_>) -> Script<'_> {
+    let body = Text::free(element).filter(|text| !text.value.trim().is_empty());
     Script {
+        span: element.tag_span(),
         id: id(element),
+        name: value(element, "name"),
+        encoding: value(element, "encoding"),
         triggers: value(element, "triggers"),
         inputs: value(element, "inputParameters"),
         options: value(element, "options"),
+        row: value(element, "row"),
+        entries: value(element, "entryPoint"),
+        include: value(element, "include"),
+        src: our_value(element, "src").filter(|text| !text.value.is_empty()),
         condition: text(element, "Condition"),
+        places: if body.is_some() { element.places() } else { Places::default() },
+        body,
     }
 }

@@ -131,3 +131,35 @@ pub(super) const BINARY_TEXT: Entry = row(
     "<Commands><Command id=\"1\"><Content><bs:Template>{\"command\":\"health\"}</bs:Template></Content></Command></Commands>",
     "<Commands><Command id=\"1\"><WebSocketMessageType>text</WebSocketMessageType><Content><bs:Template>{\"command\":\"health\"}</bs:Template></Content></Command></Commands>",
 );
+pub(super) const BAD_SCRIPT: Entry = row(
+    "P5017",
+    Error,
+    "a script that cannot be read",
+    "The text is no JavaScript. The place is that of the definition, or of the file that the message names.",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { let x = ; }]]></QAction></QActions>",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { let x = 1; }]]></QAction></QActions>",
+);
+pub(super) const SCRIPT_FILE: Entry = row(
+    "P5018",
+    Error,
+    "a file of a script that cannot be used",
+    "Scripts and what they import are files below the folder of the definition, of at most 1 MiB each.",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\" bs:src=\"../run.js\"/></QActions>",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) {}]]></QAction></QActions>",
+);
+pub(super) const NO_ENTRY_POINT: Entry = row(
+    "P5019",
+    Warning,
+    "a script without the function that is called",
+    "A trigger calls the function that `entryPoint` names for it, `Run` otherwise: a function of the script, one that it exports, a method of its class `QAction`, or its default export.",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\" triggers=\"1\"><![CDATA[function Main(protocol) {}]]></QAction></QActions><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\" triggers=\"1\" entryPoint=\"Main\"><![CDATA[function Main(protocol) {}]]></QAction></QActions><Params><Param id=\"1\"><Type>read</Type></Param></Params>",
+);
+pub(super) const SCRIPT_REFERENCE: Entry = row(
+    "P5020",
+    Warning,
+    "a script that names something that the definition does not have",
+    "The call has no effect, and is reported when it runs.",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParameter(7, 1); }]]></QAction></QActions>",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParameter(7, 1); }]]></QAction></QActions><Params><Param id=\"7\"><Type>read</Type></Param></Params>",
+);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
-use crate::language::definition::logic::{self as written, Script};
+use crate::language::definition::logic as written;
 use crate::language::definition::{Id, Text};
 use crate::language::diagnostic::{Code, Diagnostic, Severity};
 use crate::language::model::compile::scope::{Scope, Use, User};
@@ -17,7 +17,6 @@ use crate::language::model::id::{
 use crate::language::model::logic::{Item, Step, Time, Trigger};
 use crate::language::schema::did_you_mean;
 use crate::language::schema::enumerations::{TriggerOn, TriggerTime, TriggerType};
-use crate::language::source::Spanned;
 
 /// What the triggers compile to.
 #[derive(Debug, Default)]
@@ -353,27 +352,4 @@ fn steps(scope: &mut Scope, written: &written::Trigger<'_>, user: User) -> (Vec<
         if *is_else { otherwise.extend(step) } else { content.extend(step) }
     }
     (content, otherwise)
-}
-
-/// Checks what scripts refer to.
-pub(super) fn scripts(scope: &mut Scope, list: &[Script<'_>]) {
-    for script in list {
-        let user = User("script", script.id.map_or(0, |id| id.value));
-        let groups = script.options.as_ref().is_some_and(|text| text.option("group").is_some());
-        for part in script.triggers.iter().flat_map(|text| text.split(';')) {
-            let Ok(id) = part.value.parse() else { continue };
-            let id = Spanned::new(id, part.span);
-            if groups {
-                scope.groups.resolve(id, user);
-            } else {
-                scope.param(id, user);
-            }
-        }
-        for part in script.inputs.iter().flat_map(|text| text.split(';')) {
-            if let Ok(id) = part.value.parse() {
-                scope.param(Spanned::new(id, part.span), user);
-            }
-        }
-        condition::compile(scope, script.condition.as_ref(), user);
-    }
 }

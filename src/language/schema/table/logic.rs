@@ -246,7 +246,6 @@ pub(super) static QACTIONS: Element =
     element("QActions", Kind::Nothing, "The scripts.").children(&[many(&QACTION)]);
 static QACTION: Element =
     element("QAction", Kind::Text, "A script. Its body is text, best in a CDATA section, or a file.")
-        .not_run("scripts (QActions)")
         .attributes(&[
             attribute("id", Kind::Id(Item::QAction), ONE_ID).required(),
             attribute("name", Kind::Text, "What it is called in messages and logs."),
@@ -275,17 +274,21 @@ static QACTION: Element =
             attribute(
                 "entryPoint",
                 Kind::Text,
-                "The functions to call, by the order of `triggers`, separated by `;`.",
+                "The functions to call, by the order of `triggers`, separated by `;`; `Name` is a function of the script or a method of its class `QAction`, `Class.Name` a method of another one. `Run` without it.",
             ),
-            attribute("include", Kind::Text, "Further scripts or files that it uses, separated by `;`."),
+            attribute(
+                "include",
+                Kind::Text,
+                "The files that run ahead of it, relative to the definition, separated by `;`. For `jscript`; a `javascript` imports.",
+            ),
             attribute("dllImport", Kind::Text, "The libraries that it uses.").not_run("C# scripts"),
             additions::SRC,
         ])
         .children(&[once(&CONDITION)]);
 static QACTION_OPTIONS: &[Choice] = &[
     choice("binary", "Its input parameters come as bytes."),
-    choice("queued", "It runs beside the queue, one after the other."),
-    choice("group", "It runs with the group that set its trigger."),
+    choice("queued", "It runs when all else that an input causes is done, one after the other."),
+    choice("group", "`triggers` names groups: it runs when one of them has ended."),
     choice("debug", "It is compiled for a debugger.").not_run("C# scripts"),
     choice("precompile", "It is compiled ahead, for others to use.").not_run("C# scripts"),
     choice("dllName=", "What the compiled file is called.").not_run("C# scripts"),

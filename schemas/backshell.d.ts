@@ -1,0 +1,181 @@
+// What a script of a definition sees. Generated from the table of methods; do not edit.
+//
+// In a script beside a definition:  /// <reference path="backshell.d.ts" />
+
+/** What a parameter or a cell holds; null is empty. */
+type Cell = any;
+
+/** What a parameter or a cell takes: true is 1, false is 0, null and undefined are empty. */
+type Settable = string | number | bigint | boolean | Uint8Array | ArrayBuffer | symbol | null | undefined;
+
+declare enum LogType {
+    Error = 1,
+    DebugInfo = 2,
+    Information = 4,
+    Allways = 8,
+}
+
+declare enum LogLevel {
+    NoLogging = -1,
+    DevelopmentLogging = 0,
+    Level1 = 1,
+    Level2 = 2,
+    Level3 = 3,
+    Level4 = 4,
+    Level5 = 5,
+    LogEverything = 6,
+}
+
+declare namespace NotifyProtocol {
+    enum SaveOption {
+        Full = 0,
+        Partial = 1,
+    }
+}
+
+declare namespace NotifyProtocol {
+    enum KeyType {
+        Index = 0,
+        DisplayKey = 1,
+    }
+}
+
+/** The element, as its scripts see it: the first argument of every entry point. */
+interface SLProtocol {
+    /** The name of the element. */
+    readonly ElementName: string;
+
+    /** The name of the definition. */
+    readonly ProtocolName: string;
+
+    /** The version of the definition. */
+    readonly ProtocolVersion: string;
+
+    /** The id of the script that runs. */
+    readonly QActionID: number;
+
+    /** Whether the element runs: true. */
+    readonly IsActive: boolean;
+
+    /** As a cell of `SetRow` or `FillArray`: empties it. */
+    readonly Clear: symbol;
+
+    /** As a cell of `SetRow` or `FillArray`: leaves it as it is. */
+    readonly Leave: symbol;
+
+    /** The value of a parameter; 0 of an empty one that holds a number, an empty text of one that holds text. Of a table its rows, of a column its cells. */
+    GetParameter(pid: number): Cell;
+
+    /** Sets a parameter; all that this causes is done before it returns. 0, or -1 if the value was not taken. */
+    SetParameter(pid: number, value: Settable): number;
+
+    /** The values of several parameters, in order. */
+    GetParameters(pids: readonly number[]): Cell[];
+
+    /** Sets several parameters: all of them first, then what this causes runs in order. For each 0, or -1 if its value was not taken. */
+    SetParameters(pids: readonly number[], values: readonly Settable[]): number[];
+
+    /** The value of the parameter with a name that can be read. */
+    GetParameterByName(name: string): Cell;
+
+    /** Sets the parameter with a name, the one for writing if there are two. 0, or -1 if the value was not taken. */
+    SetParameterByName(name: string, value: Settable): number;
+
+    /** Sets the parameter with a name that can be read. 0, or -1 if the value was not taken. */
+    SetReadParameterByName(name: string, value: Settable): number;
+
+    /** Whether a parameter has no value; an empty text is one. */
+    IsEmpty(pid: number): boolean;
+
+    /** An input parameter (`inputParameters`) as it was at the start of the run, counted from 0. */
+    GetInputParameter(index: number): any;
+
+    /** The id of the parameter, or of the group, that runs the script. */
+    GetTriggerParameter(): number;
+
+    /** Runs a trigger with its conditions; all that it causes is done before it returns. 0, or -1 if there is no such trigger. */
+    CheckTrigger(id: number): number;
+
+    /** Writes a line into the element's log. */
+    Log(message: string): void;
+    Log(message: string, level: LogLevel): void;
+    Log(message: string, type: LogType, level?: LogLevel): void;
+    Log(type: number, level: number, message: string): void;
+
+    /** Adds a row, by its cells in the order of the columns, or by its key alone. Its place, from 1; 0 if it was not taken, because its key is there already, say. */
+    AddRow(table: number, row: readonly Settable[]): number;
+    AddRow(table: number, key: string): number;
+
+    /** Adds a row; its key, which an `autoincrement` column makes by itself. Null if it was not taken. */
+    AddRowReturnKey(table: number, row?: readonly Settable[]): string | null;
+
+    /** Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if it is another now. */
+    SetRow(table: number, key: string | number, row: readonly Settable[]): number[];
+
+    /** The cells of a row, by its key or by its place from 0; null if there is no such row. */
+    GetRow(table: number, key: string | number): Cell[] | null;
+
+    /** Takes rows away: one by its key or by its place from 1, or several by their keys. How many rows are left. */
+    DeleteRow(table: number, key: string | number | readonly string[]): number;
+
+    /** Takes all rows of a table away. */
+    ClearAllKeys(table: number): void;
+
+    /** Whether a table has a row with a key. */
+    Exists(table: number, key: string): boolean;
+
+    /** How many rows a table has. */
+    RowCount(table: number): number;
+
+    /** The primary keys of a table in the order of its rows, or its display keys. */
+    GetKeys(table: number, type?: NotifyProtocol.KeyType): string[];
+
+    /** The place of a row, from 1; 0 if there is no such row. */
+    GetKeyPosition(table: number, key: string): number;
+
+    /** Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it. */
+    FillArray(table: number, columns: readonly (readonly Settable[])[]): boolean;
+    FillArray(table: number, rows: readonly (readonly Settable[])[], option: NotifyProtocol.SaveOption): boolean;
+
+    /** Fills a table with columns; rows that are not named stay. */
+    FillArrayNoDelete(table: number, columns: readonly (readonly Settable[])[]): boolean;
+
+    /** Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay. */
+    FillArrayWithColumn(table: number, column: number, keys: readonly string[], values: readonly Settable[]): boolean;
+
+    /** A cell by the places of its row and its column, both from 1; null if it is empty or not there. */
+    GetParameterIndex(table: number, row: number, column: number): Cell;
+
+    /** Sets a cell by the places of its row and its column, both from 1. Whether it is another now. */
+    SetParameterIndex(table: number, row: number, column: number, value: Settable): boolean;
+
+    /** A cell by the key of its row and the place of its column from 1; null if it is empty or not there. */
+    GetParameterIndexByKey(table: number, key: string, column: number): Cell;
+
+    /** Sets a cell by the key of its row and the place of its column from 1. Whether it is another now. */
+    SetParameterIndexByKey(table: number, key: string, column: number, value: Settable): boolean;
+
+    /** With `row="true"`: the key of the row that runs the script. */
+    RowKey(): string | null;
+
+    /** With `row="true"`: the place of that row, from 1; 0 if it is gone, or if there is none. */
+    RowIndex(): number;
+
+    /** With `row="true"`: the cells of that row before the change; null of a new row. */
+    OldRow(): Cell[] | null;
+
+    /** With `row="true"`: the cells of that row after the change; null of one that is gone. */
+    NewRow(): Cell[] | null;
+}
+
+/** The element in a script with `encoding="jscript"`. */
+declare const SLScript: SLProtocol;
+
+/** Writes lines into the element's log. */
+declare const console: {
+    debug(...parts: unknown[]): void;
+    log(...parts: unknown[]): void;
+    info(...parts: unknown[]): void;
+    warn(...parts: unknown[]): void;
+    error(...parts: unknown[]): void;
+};

@@ -1,0 +1,85 @@
+//! Scripts in files beside a definition: each change of one is a reload of the definition, and a broken one changes nothing.
+
+use super::*;
+use crate::element::handle::Readable;
+
+const WITH_FILE: &str = r#"<Protocol xmlns:bs="urn:backshell:1"><Name>scripted</Name><Version>1.0.0.1</Version><Type>virtual</Type>
+<Params>
+  <Param id="1"><Name>Go</Name><Type>write</Type><Interprete><Type>string</Type></Interprete></Param>
+  <Param id="2"><Name>Said</Name><Type>read</Type><Interprete><Type>string</Type></Interprete></Param>
+</Params>
+<QActions><QAction id="1" encoding="javascript" triggers="1" bs:src="lib/run.js"/></QActions></Protocol>"#;
+
+fn run(word: &str) -> String {
+    format!(
+        "import {{ end }} from './end.js';\nexport function Run(protocol) {{ protocol.SetParameter(2, '{word}' + end); }}"
+    )
+}
+
+/// Presses the button, and gives what the script said.
+async fn said(running: &Running) -> String {
+    let handle = running.handle("a");
+    let go = handle.protocol().params_by_name("Go").write.unwrap();
+    handle.set(go, NewValue::Scalar("x".into()), PATIENCE).await.unwrap();
+    match handle.get(param(&handle, "Said")).await.unwrap().value {
+        Readable::Scalar(value) => value.to_text().to_string(),
+        Readable::Table(_) => panic!("it is no table"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_script_or_of_what_it_imports_is_applied_and_a_broken_one_is_not() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("lib")).unwrap();
+    stage.write("p.xml", WITH_FILE);
+    stage.write("q.xml", DEFINITION);
+    stage.write("lib/run.js", &run("hello"));
+    stage.write("lib/end.js", "export const end = '.';");
+    stage.settings(&[("a", "p.xml", ""), ("b", "q.xml", "")]);
+    let fleet = stage.fleet(None).await;
+    let watched = fleet.units.files();
+    assert!(
+        ["lib/run.js", "lib/end.js"].iter().all(|file| watched.contains(&stage.path(file))),
+        "{watched:?}"
+    );
+    let running = Running::of(fleet);
+    assert_eq!(said(&running).await, "hello.");
+    let (one, other) = (running.handle("a"), running.handle("b"));
+
+    running.reload().await;
+    assert!(lives(&one).await, "nothing has changed");
+    stage.write("lib/end.js", "export const end = '!';");
+    running.reload().await;
+    assert_eq!(said(&running).await, "hello!");
+    assert!(lives(&other).await, "another definition was touched");
+
+    let before = running.handle("a");
+    stage.write("lib/run.js", "export function Run(protocol) {");
+    running.reload().await;
+    assert!(lives(&before).await);
+    assert_eq!(said(&running).await, "hello!");
+    std::fs::remove_file(stage.path("lib/run.js")).unwrap();
+    running.reload().await;
+    assert_eq!(said(&running).await, "hello!");
+    stage.write("lib/run.js", &run("back"));
+    running.reload().await;
+    assert_eq!(said(&running).await, "back!");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_element_whose_script_is_missing_runs_when_it_has_come() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("lib")).unwrap();
+    stage.write("p.xml", WITH_FILE);
+    stage.settings(&[("a", "p.xml", "")]);
+    let mut running = Running::of(stage.fleet(None).await);
+    let reason = running.reason("a");
+    assert!(reason.contains("P5018 script 1: cannot read `lib/run.js`"), "{reason}");
+    // Without being asked: the files are watched although they are not there.
+    stage.write("lib/end.js", "export const end = '.';");
+    stage.write("lib/run.js", &run("at last"));
+    running.until("the start", |roster| handle(roster, "a").is_some()).await;
+    assert_eq!(said(&running).await, "at last.");
+    running.stop().await;
+}

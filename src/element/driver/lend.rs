@@ -1,0 +1,115 @@
+//! Lends the element to a thread for scripts, with all its state, for a turn; an element without scripts never leaves its task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::element::driver::{Driver, Services, Turn};
+use crate::element::handle::Request;
+use crate::element::spec::Spec;
+use crate::element::status::{ScriptFault, ScriptStatus};
+use crate::engine::logic::Engine;
+use crate::script::host::{Host, Plan, Watch};
+use crate::script::pool::Pace;
+use crate::tasks::Ended;
+
+/// How often it is looked whether a script can be stopped.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long a script that should have been stopped may go on before its element is given up.
+const LOST: Duration = Duration::from_secs(10);
+
+/// What the driver of an element with scripts keeps of them.
+#[derive(Debug)]
+pub(super) struct Lending {
+    pace: Pace,
+    watch: Watch,
+    /// The last failure that was told.
+    pub(super) last_failure: Option<Arc<ScriptFault>>,
+}
+
+impl Lending {
+    /// Gives the engine who runs its scripts, if the definition has any.
+    pub(super) fn of(spec: &Spec, services: &Services, engine: &mut Engine) -> Option<Box<Self>> {
+        if spec.protocol.scripts.is_empty() {
+            return None;
+        }
+        let host = Host::new(Plan {
+            protocol: Arc::clone(&spec.protocol),
+            element: Arc::clone(&spec.name),
+            limits: services.scripts.limits(),
+        });
+        let watch = host.watch();
+        engine.set_scripts(Box::new(host));
+        Some(Box::new(Self { pace: Pace::default(), watch, last_failure: None }))
+    }
+}
+
+impl Driver {
+    /// Does work that may run scripts: on a thread for that if the element has any, here otherwise.
+    pub(super) async fn lent(
+        mut self: Box<Self>,
+        work: impl FnOnce(&mut Self) + Send + 'static,
+    ) -> Box<Self> {
+        let Some(lending) = &self.scripts else {
+            work(&mut self);
+            return self;
+        };
+        let (pool, pace, watch) = (self.services.scripts.clone(), lending.pace, lending.watch.clone());
+        let name = Arc::clone(&self.spec.name);
+        let on_thread = move || {
+            work(&mut self);
+            self
+        };
+        let mut running = std::pin::pin!(pool.run(pace, on_thread));
+        let ended = loop {
+            match tokio::time::timeout(LOOK, running.as_mut()).await {
+                Ok(ended) => break ended,
+                // The thread is lost, and the element with it; another one is started by whoever owns this task.
+                Err(_) if watch.overdue() >= LOST => {
+                    panic!(
+                        "a script of {name} cannot be stopped: it is in a function of the language that never ends"
+                    )
+                }
+                Err(_) => {}
+            }
+        };
+        match ended {
+            Ok((mut driver, pace)) => {
+                if let Some(lending) = &mut driver.scripts {
+                    lending.pace = pace;
+                }
+                driver
+            }
+            // The element is gone with the thread: its task fails as if this had happened in it.
+            Err(Ended::Panicked(text)) => std::panic::resume_unwind(Box::new(text)),
+            // The process ends.
+            Err(Ended::Done | Ended::Aborted) => std::future::pending().await,
+        }
+    }
+
+    /// Whether a turn may run scripts.
+    pub(super) fn may_run_scripts(&self, turn: &Turn) -> bool {
+        self.scripts.is_some()
+            && match turn {
+                Turn::Stop | Turn::Tick | Turn::Link(..) | Turn::Came(_) | Turn::Loaded(_) => true,
+                Turn::Request(request) => match request {
+                    Request::Set(..) => true,
+                    Request::Status(_)
+                    | Request::Get(..)
+                    | Request::Snapshot(_)
+                    | Request::Subscribe(_)
+                    | Request::Tap(_)
+                    | Request::Explain(..)
+                    | Request::ExplainRequests(..) => false,
+                },
+                Turn::TaskEnded => false,
+            }
+    }
+
+    /// How the scripts are doing.
+    pub(super) fn script_status(&self) -> Option<Box<ScriptStatus>> {
+        let counters = self.engine.script_counters()?.clone();
+        let last_failure = self.scripts.as_ref().and_then(|scripts| scripts.last_failure.clone());
+        Some(Box::new(ScriptStatus { counters, last_failure }))
+    }
+}

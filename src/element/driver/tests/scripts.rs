@@ -1,0 +1,120 @@
+//! What an element does with scripts: on threads of their own, stopped when they take too long, and never in the way of others.
+
+use super::*;
+use crate::script::host::Limits as ScriptLimits;
+
+fn script(id: u32, attributes: &str, body: &str) -> String {
+    format!("<QAction id=\"{id}\" encoding=\"javascript\" {attributes}><![CDATA[{body}]]></QAction>")
+}
+
+fn pool(threads: usize, time: Duration) -> Pool {
+    Pool::new(threads, ScriptLimits { time, ..ScriptLimits::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_maps_the_messages_of_a_link_and_each_one_is_in_its_order() {
+    let body = "function Run(protocol) { protocol.SetParameter(12, protocol.GetParameter(12) + protocol.GetParameter(41)); }";
+    let scripts = script(1, "triggers=\"41\"", body);
+    let mut rig = Rig::start(Given { scripts: &scripts, ..Given::default() });
+    let mut peer = rig.up().await;
+    for letter in ["a", "b", "b", "c"] {
+        peer.send(&format!(r#"{{"state":"{letter}"}}"#));
+    }
+    // The second `b` changes nothing, so that no script runs.
+    rig.until_text(12, "abc").await;
+    let status = rig.handle.fresh_status().await;
+    let scripts = status.scripts.as_ref().expect("the definition has scripts");
+    assert_eq!((scripts.counters.runs, scripts.counters.failures, &scripts.last_failure), (3, 0, &None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_is_answered_after_the_scripts_that_it_causes() {
+    let scripts =
+        script(1, "triggers=\"39\"", "function Run(protocol) { protocol.SetParameter(12, 'done'); }");
+    let rig = Rig::start(Given { scripts: &scripts, ..Given::default() });
+    rig.set(39, "go").await;
+    assert_eq!(rig.text(12).await, "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_sets_a_watched_parameter_moves_the_link_even_to_where_it_is() {
+    let scripts = script(
+        1,
+        "triggers=\"37\"",
+        "function Run(protocol) { protocol.SetParameter(8, protocol.GetParameter(37)); }",
+    );
+    let mut rig = Rig::start(Given { scripts: &scripts, ..Given::default() });
+    let peer = rig.up().await;
+    rig.set(37, "/b").await;
+    let second = rig.up().await;
+    assert_eq!(second.path(), "/b");
+    drop(peer);
+    rig.set(37, "/b").await;
+    assert_eq!(rig.up().await.path(), "/b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_fails_is_shown_and_the_element_goes_on() {
+    let body = "function Run(protocol) {\n  protocol.SetParameter(12, 'before');\n  throw new Error(protocol.GetParameter(11) + ' is no good');\n}";
+    let scripts = script(7, "triggers=\"39\"", body);
+    let rig = Rig::start(Given { scripts: &scripts, params: &[(11, "hunter2")], ..Given::default() });
+    rig.set(39, "go").await;
+    assert_eq!(rig.text(12).await, "before");
+    let status = rig.handle.fresh_status().await;
+    let scripts = status.scripts.clone().expect("the definition has scripts");
+    assert_eq!((scripts.counters.runs, scripts.counters.failures), (1, 1));
+    let failure = scripts.last_failure.expect("it failed");
+    assert_eq!((failure.script, failure.text.as_str()), (7, "Error: *** is no good"));
+    let line = DEFINITION.lines().count() + 2;
+    assert!(failure.place.starts_with(&format!("protocol.xml:{line}:")), "{failure:?}");
+    rig.set(12, "goes on").await;
+}
+
+#[tokio::test]
+async fn an_endless_script_holds_up_neither_other_elements_nor_the_end() {
+    let endless = script(1, "triggers=\"39\"", "function Run(protocol) { for (;;) {} }");
+    let quick =
+        script(1, "triggers=\"39\"", "function Run(protocol) { protocol.SetParameter(12, 'quick'); }");
+    let threads = pool(4, Duration::from_millis(200));
+    let mut slow: Vec<Rig> = Vec::new();
+    for _ in 0..12 {
+        slow.push(Rig::start(Given { scripts: &endless, pool: threads.clone(), ..Given::default() }));
+    }
+    let other = Rig::start(Given { scripts: &quick, pool: threads.clone(), ..Given::default() });
+    let plain = Rig::new("");
+    // After the first time they are known as slow.
+    let presses = slow.iter().map(|rig| rig.handle.set(rig.ix(39), NewValue::Scalar("go".into()), PATIENCE));
+    let mut presses = Box::pin(futures_util::future::join_all(presses));
+    assert!(futures_util::poll!(&mut presses).is_pending());
+    // An element without scripts is not on these threads at all.
+    plain.set(12, "set").await;
+    assert!(futures_util::poll!(&mut presses).is_pending());
+    presses.await.into_iter().for_each(|done| assert!(done.is_ok()));
+    let presses = slow.iter().map(|rig| rig.handle.set(rig.ix(39), NewValue::Scalar("go".into()), PATIENCE));
+    let mut presses = Box::pin(futures_util::future::join_all(presses));
+    assert!(futures_util::poll!(&mut presses).is_pending());
+    other.set(39, "go").await;
+    assert!(
+        futures_util::poll!(&mut presses).is_pending(),
+        "a quick one waited until all slow ones were done"
+    );
+    assert_eq!(other.text(12).await, "quick");
+    drop(presses);
+    slow.iter().for_each(|rig| rig.stop.cancel());
+    for mut rig in slow {
+        rig.ended().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_and_the_start_run_scripts_too() {
+    let scripts = script(
+        1,
+        "triggers=\"33\"",
+        "function Run(protocol) { protocol.SetParameter(12, 'closed ' + protocol.GetParameter(33)); }",
+    );
+    let mut rig = Rig::start(Given { scripts: &scripts, ..Given::default() });
+    let peer = rig.up().await;
+    drop(peer);
+    rig.until_text(12, "closed 1").await;
+}

@@ -1,0 +1,526 @@
+//! When scripts run and what they may do to the element: sets, rows, triggers, all finished before they go on; knows no language.
+//!
+//! The engine calls [`Scripts::run`] where a script is due, in the middle of a chain of events. The script calls back
+//! ([`Engine::script_set`] and the others), and all that this causes, further scripts among it, runs before the call returns.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::engine::codec::condition;
+use crate::engine::codec::mask::{Ends, Mask};
+use crate::engine::logic::effect::{Code, Effect, ScriptFailure, ScriptLine, Severity, Site};
+use crate::engine::logic::stack::{self, Fired, Frame};
+use crate::engine::logic::state::Chain;
+use crate::engine::logic::{Engine, TableEdit};
+use crate::engine::param::change::{Event, Place, RowChange};
+use crate::engine::param::{Origin, Outcome, Rejected};
+use crate::language::model::Protocol;
+use crate::language::model::id::{GroupIx, ParamIx, ScriptIx, TableIx, TriggerIx};
+use crate::language::model::logic::Item;
+use crate::language::model::script::{Call, Trigger};
+use crate::value::{Context, Value};
+
+/// How many queued scripts wait; one more is left out and reported.
+pub const MAX_QUEUED_SCRIPTS: usize = 1_024;
+
+/// How many bytes of values the scripts of one input may set: what they set is kept until the input is over.
+pub const MAX_SET_BYTES: usize = 64 << 20;
+
+/// Runs scripts; the driver gives one to the engine of a definition that has any.
+pub trait Scripts: Send + fmt::Debug {
+    /// Runs one, to its end or to a limit.
+    ///
+    /// # Errors
+    ///
+    /// It threw, or exceeded a limit; what it had set stands.
+    fn run(&mut self, engine: &mut Engine, ctx: &mut Context, run: &Run) -> Result<(), Failure>;
+
+    /// Whether one more can run inside those that run already: each takes a piece of the machine's stack.
+    fn has_room(&self) -> bool {
+        true
+    }
+}
+
+/// One run of a script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The script.
+    pub script: ScriptIx,
+    /// Which of its triggers runs it, from 0.
+    pub entry: u16,
+    /// The author's number of the parameter or the group that runs it.
+    pub trigger: i32,
+    /// Its input parameters, as they were at its start.
+    pub inputs: Vec<Input>,
+    /// The row, of a script with `row="true"` that runs after one was set.
+    pub row: Option<Arc<Row>>,
+}
+
+/// An input parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The value of a parameter.
+    Value(ParamIx, Value),
+    /// The cells of a table by row.
+    Table(Vec<Box<[Value]>>),
+    /// One that the definition does not have.
+    Missing,
+}
+
+/// The row that a script runs after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The table.
+    pub table: TableIx,
+    /// The primary key.
+    pub key: Arc<str>,
+    /// Where it stands, from 1; 0 if it is gone.
+    pub position: usize,
+    /// The cells before; none of a new row.
+    pub old: Option<Box<[Value]>>,
+    /// The cells after; none of a row that is gone.
+    pub new: Option<Box<[Value]>>,
+}
+
+/// Why a script failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// One line, such as `TypeError: not a function`.
+    pub text: String,
+    /// File, line and column, such as `protocol.xml:17:5`; empty if that is not known.
+    pub place: String,
+    /// The calls that led there, a line each, the innermost first; may be empty.
+    pub stack: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.is_empty() {
+            f.write_str(&self.text)
+        } else {
+            write!(f, "{}: {}", self.place, self.text)
+        }
+    }
+}
+
+/// How the scripts of an element are doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScriptCounters {
+    /// How often scripts ran since the start.
+    pub runs: u64,
+    /// How many of these failed.
+    pub failures: u64,
+}
+
+/// Why something that a script asked for was not done.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// The value was not taken.
+    #[error(transparent)]
+    Rejected(Rejected),
+    /// One input causes more than is allowed, and the rest is cut.
+    #[error("one input caused more than {steps} steps", steps = super::MAX_STEPS)]
+    Steps,
+    /// See [`MAX_SET_BYTES`].
+    #[error("the scripts of one input have set more than {} MiB", MAX_SET_BYTES >> 20)]
+    Bytes,
+}
+
+/// Who runs the scripts of an element, and what is left of what they may do.
+#[derive(Debug)]
+pub(super) struct Scripting {
+    /// Not here while a script runs, unless it has put another one in its place.
+    host: Option<Box<dyn Scripts>>,
+    /// What is below belongs to those who wait for the script that runs.
+    base: usize,
+    // Bound: `MAX_QUEUED_SCRIPTS`.
+    queued: VecDeque<(Trigger, Call, Option<Arc<Row>>)>,
+    counters: ScriptCounters,
+    bytes_left: usize,
+}
+
+impl Scripting {
+    /// Begins an input.
+    pub(super) fn begin(&mut self) {
+        self.bytes_left = MAX_SET_BYTES;
+    }
+}
+
+/// Whether scripts run after a parameter, after a column of it, or after the rows of its table.
+pub(super) fn follow(protocol: &Protocol, param: ParamIx) -> bool {
+    let has = |param| !protocol.scripts.on_param(param).is_empty();
+    let described = protocol.param(param);
+    let columns = described.table.is_some_and(|table| {
+        let mut columns = protocol.table(table).columns.iter();
+        columns.any(|column| has(column.param))
+    });
+    has(param) || columns || described.column.is_some_and(|(table, _)| has(protocol.table(table).param))
+}
+
+/// About how much a value weighs while it waits to be told to those who watch.
+fn weight(value: &Value) -> usize {
+    16 + match value {
+        Value::Empty | Value::Number(_) => 0,
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+    }
+}
+
+impl Engine {
+    /// Gives the engine who runs its scripts, and takes back who did until now; before the start, or within [`Scripts::run`],
+    /// where it stands in until that returns.
+    pub fn set_scripts(&mut self, host: Box<dyn Scripts>) -> Option<Box<dyn Scripts>> {
+        if let Some(scripting) = &mut self.scripting {
+            return scripting.host.replace(host);
+        }
+        self.scripting = Some(Box::new(Scripting {
+            host: Some(host),
+            base: 0,
+            queued: VecDeque::new(),
+            counters: ScriptCounters::default(),
+            bytes_left: MAX_SET_BYTES,
+        }));
+        None
+    }
+
+    /// Takes away who runs the scripts: no more are run.
+    pub fn take_scripts(&mut self) -> Option<Box<dyn Scripts>> {
+        self.scripting.as_mut().and_then(|scripting| scripting.host.take())
+    }
+
+    /// How the scripts are doing; none if the definition has none.
+    pub fn script_counters(&self) -> Option<&ScriptCounters> {
+        self.scripting.as_ref().map(|scripting| &scripting.counters)
+    }
+
+    /// A script sets a parameter, or a cell of a row if it is a column.
+    ///
+    /// # Errors
+    ///
+    /// The value was not taken; nothing changed.
+    pub fn script_set(
+        &mut self,
+        ctx: &mut Context,
+        param: ParamIx,
+        row: Option<&str>,
+        value: Value,
+    ) -> Result<(), Refused> {
+        self.spend(weight(&value))?;
+        let outcome = self.params.set_in(param, row, value, Origin::Script);
+        self.after_set(ctx, outcome)
+    }
+
+    /// A script sets several parameters: all are set, then their events run in order. Gives what was not taken, by position.
+    ///
+    /// # Errors
+    ///
+    /// Too much was set; nothing changed.
+    pub fn script_set_all(
+        &mut self,
+        ctx: &mut Context,
+        values: Vec<(ParamIx, Value)>,
+    ) -> Result<Vec<(usize, Rejected)>, Refused> {
+        self.spend(values.iter().map(|(_, value)| weight(value)).sum())?;
+        let (mut events, mut refused) = (Vec::new(), Vec::new());
+        for (at, (param, value)) in values.into_iter().enumerate() {
+            match self.params.set(param, value, Origin::Script) {
+                Outcome::Event(event) => events.push(event),
+                Outcome::Quiet => {}
+                Outcome::Rejected(rejected) => refused.push((at, rejected)),
+            }
+        }
+        self.stack.push(Frame::Events { rest: events.into_iter() });
+        self.finish_nested(ctx);
+        Ok(refused)
+    }
+
+    /// A script changes a table.
+    ///
+    /// # Errors
+    ///
+    /// The change was not taken; nothing changed.
+    pub fn script_edit(&mut self, ctx: &mut Context, table: TableIx, edit: TableEdit) -> Result<(), Refused> {
+        let of = |cells: &[Option<Value>]| -> usize { cells.iter().flatten().map(weight).sum() };
+        self.spend(match &edit {
+            TableEdit::SetRow { cells, .. } | TableEdit::AddRow { cells } => of(cells),
+            TableEdit::Fill { rows, .. } => rows.iter().map(|cells| of(cells)).sum(),
+            TableEdit::DeleteRow { .. } | TableEdit::Clear => 0,
+        })?;
+        let outcome = self.edited(table, edit, Origin::Script);
+        self.after_set(ctx, outcome)
+    }
+
+    /// A script runs a trigger, for the item that runs the script.
+    ///
+    /// # Errors
+    ///
+    /// The input has caused too much already.
+    pub fn script_trigger(
+        &mut self,
+        ctx: &mut Context,
+        trigger: TriggerIx,
+        run: &Run,
+    ) -> Result<(), Refused> {
+        self.spend(0)?;
+        let protocol = Arc::clone(&self.protocol);
+        let on = protocol.script(run.script).triggers.get(usize::from(run.entry)).copied().flatten();
+        let item = on.map_or(Item::Protocol, Item::from);
+        let row = run.row.as_ref().map(|row| row.key.clone());
+        self.stack.push(Frame::Call { trigger, fired: Fired { item, row } });
+        self.finish_nested(ctx);
+        Ok(())
+    }
+
+    /// A script writes a line into the element's log.
+    pub fn script_log(&mut self, mut line: ScriptLine) {
+        line.text = self.without_secrets(line.text);
+        self.effects.push(Effect::ScriptLog(Box::new(line)));
+    }
+
+    /// A text of a script without the secrets as they are now: before it is told, the script may have set others.
+    fn without_secrets(&self, text: String) -> String {
+        let mut mask = Mask::default();
+        for (at, param) in self.protocol.params.iter().enumerate() {
+            let (true, Some(ix)) = (param.secret, ParamIx::new(at)) else { continue };
+            match param.column {
+                None => mask.add(self.params.get(ix).to_bytes()),
+                Some((table, column)) => {
+                    let cells =
+                        self.params.rows(table).iter().filter_map(|row| row.cells().get(usize::from(column)));
+                    cells.for_each(|cell| mask.add(cell.to_bytes()));
+                }
+            }
+        }
+        if mask.is_empty() {
+            return text;
+        }
+        String::from_utf8_lossy(&mask.shown(text.as_bytes(), usize::MAX, Ends::Cut)).into_owned()
+    }
+
+    /// A script asked for something that is not there: told once in a while.
+    pub fn script_report(&mut self, ctx: &Context, script: ScriptIx, text: impl FnOnce() -> String) {
+        let site = Site::Script(script);
+        self.report(ctx.now, Severity::Warning, Code::Script, &[site], |protocol| {
+            format!("{}: {}", site.describe(protocol), text())
+        });
+    }
+
+    /// Takes a step and so many bytes from what the present input may do.
+    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.steps = self.steps.checked_sub(1).ok_or(Refused::Steps)?;
+        let Some(scripting) = &mut self.scripting else { return Ok(()) };
+        scripting.bytes_left = scripting.bytes_left.checked_sub(bytes).ok_or(Refused::Bytes)?;
+        Ok(())
+    }
+
+    fn after_set(&mut self, ctx: &mut Context, outcome: Outcome) -> Result<(), Refused> {
+        match outcome {
+            Outcome::Quiet => Ok(()),
+            Outcome::Rejected(rejected) => Err(Refused::Rejected(rejected)),
+            Outcome::Event(event) => {
+                self.raise(ctx, event);
+                self.finish_nested(ctx);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs what a call of a script has caused.
+    fn finish_nested(&mut self, ctx: &mut Context) {
+        let base = self.scripting.as_ref().map_or(0, |scripting| scripting.base);
+        self.run_to(ctx, base);
+    }
+
+    /// The scripts that run after an event.
+    pub(super) fn scripts_after(&self, event: &Event) -> Option<Frame> {
+        let scripts = &self.protocol.scripts;
+        let on =
+            |param: ParamIx| scripts.on_param(param).iter().map(move |call| (Trigger::Param(param), *call));
+        let mut due: Vec<(Trigger, Call)> = on(event.param).collect();
+        match &event.place {
+            Place::Param | Place::Table { .. } => {}
+            Place::Cell { table, .. } => {
+                let rows = on(self.protocol.table(*table).param);
+                due.extend(rows.filter(|(_, call)| self.protocol.script(call.script).row));
+            }
+            Place::Row { table, key, what: RowChange::Added | RowChange::Set, old } => {
+                for (at, column) in self.protocol.table(*table).columns.iter().enumerate() {
+                    let now = self.params.get_in(column.param, Some(key));
+                    let before = old.as_ref().and_then(|cells| cells.get(at));
+                    if before.map_or(!now.is_empty(), |before| before != now) {
+                        due.extend(on(column.param));
+                    }
+                }
+            }
+            Place::Row { what: RowChange::Deleted, .. } => {}
+        }
+        if due.is_empty() {
+            return None;
+        }
+        let wants_row = due.iter().any(|(_, call)| self.protocol.script(call.script).row);
+        let row = if wants_row { self.row_of(event) } else { None };
+        Some(Frame::Scripts { due: due.into_iter(), row, now: false })
+    }
+
+    /// The row that an event is about.
+    fn row_of(&self, event: &Event) -> Option<Arc<Row>> {
+        let (table, key, old) = match &event.place {
+            Place::Param | Place::Table { .. } => return None,
+            Place::Row { table, key, old, .. } => (*table, key, old.clone()),
+            Place::Cell { table, key, column } => {
+                let cells = self.params.rows(*table).get(key).map(|row| Box::from(row.cells()));
+                let old = cells.map(|mut cells: Box<[Value]>| {
+                    if let Some(cell) = cells.get_mut(usize::from(*column)) {
+                        *cell = event.previous.clone();
+                    }
+                    cells
+                });
+                (*table, key, old)
+            }
+        };
+        let rows = self.params.rows(table);
+        let position = rows.position(key).map_or(0, |position| position + 1);
+        let new = rows.get(key).map(|row| row.cells().into());
+        Some(Arc::new(Row { table, key: key.clone(), position, old, new }))
+    }
+
+    /// `options="group"`: the scripts that run when a group has ended.
+    pub(super) fn scripts_after_group(&mut self, group: GroupIx) {
+        let calls = self.protocol.scripts.on_group(group);
+        if !calls.is_empty() {
+            let due: Vec<_> = calls.iter().map(|call| (Trigger::Group(group), *call)).collect();
+            self.stack.push(Frame::Scripts { due: due.into_iter(), row: None, now: false });
+        }
+    }
+
+    /// Puts the next queued script onto the empty stack; whether there was one.
+    pub(super) fn next_queued_script(&mut self) -> bool {
+        let next = self.scripting.as_mut().and_then(|scripting| scripting.queued.pop_front());
+        let Some((after, call, row)) = next else { return false };
+        self.stack.push(Frame::Scripts { due: vec![(after, call)].into_iter(), row, now: true });
+        true
+    }
+
+    /// The rest of the work of an input was cut.
+    pub(super) fn forget_queued_scripts(&mut self) {
+        if let Some(scripting) = &mut self.scripting {
+            scripting.queued.clear();
+        }
+    }
+
+    /// Runs a script if its condition holds; a queued one only if it is taken from its queue (`now`).
+    pub(super) fn call_script(
+        &mut self,
+        ctx: &mut Context,
+        protocol: &Protocol,
+        (after, call): (Trigger, Call),
+        row: Option<Arc<Row>>,
+        now: bool,
+    ) {
+        let script = protocol.script(call.script);
+        let row = row.filter(|_| script.row);
+        if script.queued && !now {
+            self.queue_script(ctx, after, call, row);
+            return;
+        }
+        let key = row.as_ref().map(|row| &*row.key);
+        if !condition::allows(script.condition.as_ref(), &self.params, key) {
+            return;
+        }
+        let site = Site::Script(call.script);
+        if self.stack.is_full() {
+            self.cut_loop(ctx, site);
+            return;
+        }
+        let host = self.scripting.as_mut().and_then(|scripting| scripting.host.take());
+        let Some(mut host) = host else {
+            self.report(ctx.now, Severity::Note, Code::NotRun, &[site], |protocol| {
+                format!("{} is not run", site.describe(protocol))
+            });
+            return;
+        };
+        if !host.has_room() {
+            if let Some(scripting) = &mut self.scripting {
+                scripting.host = Some(host);
+            }
+            self.cut_scripts(ctx, site);
+            return;
+        }
+        let trigger = match after {
+            Trigger::Group(group) => protocol.group(group).id.0,
+            Trigger::Param(param) => protocol.param(param).id.0,
+        };
+        let inputs = script.inputs.iter().map(|input| self.input(protocol, *input)).collect();
+        let run = Run { script: call.script, entry: call.entry, trigger, inputs, row };
+        self.stack.push(Frame::Running { script: call.script });
+        let base = self.stack.len();
+        let outer =
+            self.scripting.as_mut().map_or(0, |scripting| std::mem::replace(&mut scripting.base, base));
+        let chain = self.chain;
+        if let Chain::Queue(queue) = chain {
+            // What a script causes is finished when the script goes on: nothing of it can be put aside.
+            self.chain = Chain::Input(Some(queue));
+        }
+        let result = host.run(self, ctx, &run);
+        self.chain = chain;
+        // Its frame, unless the work was cut.
+        if self.stack.len() >= base {
+            self.stack.pop();
+        }
+        let Some(scripting) = &mut self.scripting else { return };
+        scripting.base = outer;
+        scripting.host = Some(host);
+        scripting.counters.runs += 1;
+        if let Err(mut failure) = result {
+            scripting.counters.failures += 1;
+            if let Some(suppressed) = self.throttle.pass(ctx.now, Code::Script, Some(site)) {
+                failure.text = self.without_secrets(failure.text);
+                let failed = ScriptFailure { script: call.script, failure, suppressed };
+                self.effects.push(Effect::ScriptFailed(Box::new(failed)));
+            }
+        }
+    }
+
+    /// Scripts cause each other deeper than the machine's stack allows.
+    fn cut_scripts(&mut self, ctx: &Context, last: Site) {
+        self.counters.cuts += 1;
+        let path = self.stack.path(last);
+        let sites: Vec<Site> = [last].into_iter().chain(path.iter().copied()).collect();
+        self.report(ctx.now, Severity::Error, Code::LoopCut, &sites, |protocol| {
+            let words = stack::in_words(protocol, &path);
+            format!("scripts nest deeper than the stack allows and were cut: {words}")
+        });
+    }
+
+    fn queue_script(&mut self, ctx: &Context, after: Trigger, call: Call, row: Option<Arc<Row>>) {
+        let Some(scripting) = &mut self.scripting else { return };
+        if scripting.queued.len() < MAX_QUEUED_SCRIPTS {
+            scripting.queued.push_back((after, call, row));
+            return;
+        }
+        let site = Site::Script(call.script);
+        self.report(ctx.now, Severity::Warning, Code::QueueFull, &[site], |protocol| {
+            format!(
+                "{} was left out: {MAX_QUEUED_SCRIPTS} queued scripts wait already",
+                site.describe(protocol)
+            )
+        });
+    }
+
+    fn input(&self, protocol: &Protocol, param: Option<ParamIx>) -> Input {
+        let Some(param) = param else { return Input::Missing };
+        let described = protocol.param(param);
+        match (described.table, described.column) {
+            (Some(table), _) => {
+                Input::Table(self.params.rows(table).iter().map(|row| row.cells().into()).collect())
+            }
+            (None, Some((table, column))) => {
+                let rows = self.params.rows(table).iter();
+                let cell = |cells: &[Value]| cells.get(usize::from(column)).cloned().unwrap_or_default();
+                Input::Table(rows.map(|row| Box::from([cell(row.cells())])).collect())
+            }
+            (None, None) => Input::Value(param, self.params.get(param).clone()),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+// QuickJS asks whether a script has to stop in most loops of its own functions, but not in these: a sparse array, or an
+// object that says it is one, would keep them busy for years. Runs once in each context, before any script.
+(() => {
+    const MOST = 1 << 24, WORK = 1e9;
+    const { apply } = Reflect, { defineProperty } = Object, { isArray } = Array, Refusal = RangeError;
+    const guard = (prototype, names, check) => {
+        for (const name of names) {
+            const own = prototype[name];
+            const guarded = { [name](...rest) { check(this, rest, name); return apply(own, this, rest); } }[name];
+            defineProperty(guarded, "length", { value: own.length, configurable: true });
+            defineProperty(prototype, name, { value: guarded, writable: true, configurable: true });
+        }
+    };
+    const elements = (list, name) => {
+        if (list != null && list.length > MOST) throw new Refusal(`${name}: more than ${MOST} elements`);
+    };
+    guard(Array.prototype, [
+        "reverse", "sort", "splice", "join", "copyWithin", "unshift", "shift", "flat", "flatMap", "slice", "fill",
+        "toLocaleString", "toSorted", "toReversed", "toSpliced", "with",
+    ], (list, rest, name) => elements(list, name));
+    guard(Array.prototype, ["concat"], (list, rest, name) => {
+        elements(list, name);
+        for (let at = 0; at < rest.length; at++) if (isArray(rest[at])) elements(rest[at], name);
+    });
+    guard(String.prototype, ["indexOf", "lastIndexOf", "includes", "split", "replaceAll"], (text, rest, name) => {
+        const part = rest[0];
+        if (typeof part === "string" && part.length > 100 && typeof text === "string" && text.length * part.length > WORK) {
+            throw new Refusal(`${name}: the texts are too long for each other`);
+        }
+    });
+})();

@@ -1,0 +1,301 @@
+//! Loads a definition with its scripts: reads their files, parses them, says what is wrong; runs no function of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rquickjs::{Ctx, Module};
+
+use crate::language;
+use crate::language::diagnostic::{Code, Diagnostic, Report, Severity};
+use crate::language::model::Protocol;
+use crate::language::model::id::{ParamId, TriggerId};
+use crate::language::model::script::{Body, Dialect, File, Script};
+use crate::language::source::{Source, Span};
+use crate::script::failure::{Map, Thrown, caught, module_name};
+use crate::script::host::Limits;
+use crate::script::machine::{self, Clock, Found, Texts};
+use crate::script::methods::Refers;
+use crate::script::names::named;
+
+/// The largest file of a script.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// How many files the scripts of a definition have at most.
+pub const MAX_FILES: usize = 256;
+
+/// A definition that was loaded, or why not.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means; none if anything in it is wrong.
+    pub protocol: Option<Arc<Protocol>>,
+    /// All there is to say, in file order.
+    pub report: Report,
+    /// The files that its scripts name and import, also those that could not be read: when one changes, it is to be loaded anew.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads a definition; `folder` is where it is, below which the files of its scripts are. Without one there are none.
+///
+/// Reads files, so it blocks. Bounded in time: each script has as long as one run.
+pub fn whole(source: &Source, folder: Option<&Path>) -> Loaded {
+    let (protocol, mut report) = language::load(source);
+    let protocol = match protocol {
+        Some(protocol) if !protocol.scripts.is_empty() => protocol,
+        protocol => return Loaded { protocol, report, files: Vec::new() },
+    };
+    // It was made just now and is nobody else's.
+    let Ok(mut protocol) = Arc::try_unwrap(protocol) else {
+        return Loaded { protocol: None, report, files: Vec::new() };
+    };
+    let shelf = Arc::new(Mutex::new(Shelf::new(folder)));
+    read_named(&protocol, &shelf, &mut report);
+    let mut check = Check { protocol: &protocol, definition: source.name(), report: &mut report };
+    let clock = Arc::new(Clock::new());
+    match machine::context(&Limits::default(), &clock, Shared(Arc::clone(&shelf))) {
+        Ok(context) => context.with(|ctx| check.all(&ctx, &clock, &shelf)),
+        Err(error) => {
+            let message = format!("scripts cannot be parsed: {error}");
+            check.report.push(Diagnostic::new(Code::BadScript, Span::default(), message));
+        }
+    }
+    let shelf = std::mem::take(&mut *shelf.lock().unwrap_or_else(PoisonError::into_inner));
+    check.names(&shelf.texts);
+    report.finish();
+    protocol.scripts.files = shelf.texts;
+    protocol.scripts.definition = Arc::clone(source.name());
+    let protocol = (!report.has_errors()).then(|| Arc::new(protocol));
+    Loaded { protocol, report, files: shelf.paths }
+}
+
+/// All that loading a definition has to say, its scripts included.
+pub fn check(source: &Source, folder: Option<&Path>) -> Report {
+    whole(source, folder).report
+}
+
+/// The files of scripts, read once each.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// The definition's folder, and what it is in the end if links lead there.
+    folder: Option<(PathBuf, PathBuf)>,
+    texts: BTreeMap<Arc<str>, Arc<str>>,
+    troubles: BTreeMap<Arc<str>, String>,
+    paths: Vec<PathBuf>,
+}
+
+impl Shelf {
+    fn new(folder: Option<&Path>) -> Self {
+        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let folder = folder.and_then(|folder| Some((folder.to_owned(), fs::canonicalize(folder).ok()?)));
+        Self { folder, ..Self::default() }
+    }
+
+    fn text(&mut self, path: &str) -> Result<Arc<str>, String> {
+        if let Some(text) = self.texts.get(path) {
+            return Ok(Arc::clone(text));
+        }
+        if let Some(trouble) = self.troubles.get(path) {
+            return Err(trouble.clone());
+        }
+        let read = if self.paths.len() >= MAX_FILES {
+            Err(format!("`{path}` was left out: scripts have at most {MAX_FILES} files"))
+        } else {
+            self.read(path)
+        };
+        match &read {
+            Ok(text) => _ = self.texts.insert(path.into(), Arc::clone(text)),
+            Err(trouble) => _ = self.troubles.insert(path.into(), trouble.clone()),
+        }
+        read
+    }
+
+    fn read(&mut self, path: &str) -> Result<Arc<str>, String> {
+        let Some((folder, real)) = &self.folder else {
+            return Err(format!("cannot read `{path}`: the definition is in no folder"));
+        };
+        let full = folder.join(path);
+        self.paths.push(full.clone());
+        let failed = |error: std::io::Error| format!("cannot read `{path}`: {error}");
+        let target = fs::canonicalize(&full).map_err(failed)?;
+        if !target.starts_with(real) {
+            return Err(format!(
+                "cannot read `{path}`: a link on its way leads out of the definition's folder"
+            ));
+        }
+        // A pipe would hold up the start until somebody writes to it.
+        if !fs::metadata(&target).map_err(failed)?.is_file() {
+            return Err(format!("cannot read `{path}`: it is no file"));
+        }
+        let mut text = String::new();
+        let file = fs::File::open(&target).map_err(failed)?;
+        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(format!("cannot read `{path}`: it is larger than {} MiB", MAX_FILE >> 20));
+        }
+        Ok(text.trim_start_matches('\u{feff}').into())
+    }
+}
+
+struct Shared(Arc<Mutex<Shelf>>);
+
+impl Texts for Shared {
+    fn text(&mut self, path: &str) -> Result<Arc<str>, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).text(path)
+    }
+}
+
+/// Reads the files that the definition itself names.
+fn read_named(protocol: &Protocol, shelf: &Mutex<Shelf>, report: &mut Report) {
+    for script in &protocol.scripts.list {
+        let body = match &script.body {
+            Body::File(file) => Some(file),
+            Body::Inline { .. } => None,
+        };
+        for File { path, span } in body.into_iter().chain(&script.includes) {
+            if let Err(trouble) = shelf.lock().unwrap_or_else(PoisonError::into_inner).text(path) {
+                report.push(Diagnostic::new(
+                    Code::ScriptFile,
+                    *span,
+                    format!("script {}: {trouble}", script.id),
+                ));
+            }
+        }
+    }
+}
+
+/// What is wrong with the scripts of a definition.
+struct Check<'a> {
+    protocol: &'a Protocol,
+    definition: &'a Arc<str>,
+    report: &'a mut Report,
+}
+
+/// Where a script stands in the definition.
+fn place(script: &Script) -> Span {
+    match &script.body {
+        Body::File(file) => file.span,
+        Body::Inline { text, places } => {
+            let first = text.len() - text.trim_start().len();
+            let (start, _) = places.at(text, first);
+            Span { start, end: start.saturating_add(1) }
+        }
+    }
+}
+
+impl Check<'_> {
+    fn all(&mut self, ctx: &Ctx<'_>, clock: &Clock, shelf: &Mutex<Shelf>) {
+        for script in &self.protocol.scripts.list {
+            let text = match &script.body {
+                Body::Inline { text, .. } => Some(Arc::clone(text)),
+                // What cannot be read has been said.
+                Body::File(file) => {
+                    shelf.lock().unwrap_or_else(PoisonError::into_inner).text(&file.path).ok()
+                }
+            };
+            let Some(text) = text else { continue };
+            let outer = clock.begin(Limits::default().time);
+            match script.dialect {
+                Dialect::Module => self.module(ctx, script, &text),
+                Dialect::Classic => {
+                    let compiled = machine::classic(ctx, script, &text);
+                    if let Err(thrown) = caught(ctx, compiled) {
+                        self.bad(script, Severity::Error, "", thrown);
+                    }
+                }
+            }
+            clock.end(outer);
+        }
+    }
+
+    fn module(&mut self, ctx: &Ctx<'_>, script: &Script, text: &str) {
+        let declared = Module::declare(ctx.clone(), module_name(script), text.as_bytes());
+        if let Err(thrown) = caught(ctx, declared) {
+            self.bad(script, Severity::Error, "", thrown);
+            return;
+        }
+        if script.triggers.is_empty() {
+            return;
+        }
+        let found = match caught(ctx, Found::load(ctx, script, text)) {
+            Ok(found) => found,
+            Err(thrown) => {
+                self.bad(script, Severity::Warning, "loading it fails: ", thrown);
+                return;
+            }
+        };
+        let mut missing: Vec<&str> = Vec::new();
+        for at in 0..script.triggers.len() {
+            let name = script.entry(at);
+            if !missing.contains(&name) && !matches!(caught(ctx, found.entry(ctx, name)), Ok(Some(_))) {
+                missing.push(name);
+            }
+        }
+        for name in missing {
+            let message = format!("script {} has no function `{name}`, which its triggers call", script.id);
+            let help =
+                format!("add `function {name}(protocol) {{ ... }}`, or name another one in `entryPoint`");
+            self.report.push(Diagnostic::new(Code::NoEntryPoint, place(script), message).with_help(help));
+        }
+    }
+
+    fn bad(&mut self, script: &Script, severity: Severity, what: &str, thrown: Thrown) {
+        let map = Map { definition: self.definition, scripts: &self.protocol.scripts };
+        let at = thrown.calls.iter().find_map(|(_, place)| place.as_ref());
+        let (span, file) = match at.map(|place| (place, map.in_definition(place))) {
+            Some((_, Some((offset, _)))) => {
+                (Span { start: offset, end: offset.saturating_add(1) }, String::new())
+            }
+            Some((at, None)) => (place(script), format!("{}: ", map.words(at))),
+            None => (place(script), String::new()),
+        };
+        let message = format!("script {}: {what}{file}{}", script.id, thrown.text);
+        let mut diagnostic = Diagnostic::new(Code::BadScript, span, message);
+        diagnostic.severity = severity;
+        self.report.push(diagnostic);
+    }
+
+    /// Looks for numbers in the texts that are nobody's.
+    fn names(&mut self, files: &BTreeMap<Arc<str>, Arc<str>>) {
+        for script in &self.protocol.scripts.list {
+            if let Body::Inline { text, places } = &script.body {
+                for named in named(text) {
+                    let (start, _) = places.at(text, named.at);
+                    let (end, _) = places.at(text, named.at + named.length);
+                    let what = format!("script {}: `{}`", script.id, named.method.name);
+                    self.named(&what, Span { start, end: end.max(start) }, named.id, named.refers);
+                }
+            }
+        }
+        let Some(first) = self.protocol.scripts.list.first().map(place) else { return };
+        for (path, text) in files {
+            let own = |script: &&Script| matches!(&script.body, Body::File(file) if file.path == *path);
+            let span = self.protocol.scripts.list.iter().find(own).map_or(first, place);
+            let source = Source::new(Arc::clone(path), Arc::clone(text));
+            for named in named(text) {
+                let position = source.position(u32::try_from(named.at).unwrap_or(u32::MAX));
+                let name = named.method.name;
+                let what = format!("{path}:{}:{}: `{name}`", position.line, position.column);
+                self.named(&what, span, named.id, named.refers);
+            }
+        }
+    }
+
+    fn named(&mut self, what: &str, span: Span, id: i32, refers: Refers) {
+        let param = self.protocol.param_by_id(ParamId(id));
+        let missing = match refers {
+            Refers::Nothing => return,
+            Refers::Param if param.is_none() => format!("parameter {id}, which is not defined"),
+            Refers::Table if param.is_none() => format!("table {id}, which is not defined"),
+            Refers::Table if param.is_some_and(|param| self.protocol.param(param).table.is_none()) => {
+                format!("parameter {id} as a table, which it is not")
+            }
+            Refers::Trigger if self.protocol.trigger_by_id(TriggerId(id)).is_none() => {
+                format!("trigger {id}, which is not defined")
+            }
+            Refers::Param | Refers::Table | Refers::Trigger => return,
+        };
+        self.report.push(Diagnostic::new(Code::ScriptReference, span, format!("{what} names {missing}")));
+    }
+}

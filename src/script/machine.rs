@@ -1,0 +1,589 @@
+//! One JavaScript engine for one element: made on first use, bounded in memory, stack and time; knows no method of `protocol`.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rquickjs::context::EvalOptions;
+use rquickjs::context::intrinsic;
+use rquickjs::function::This;
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::{Context, Ctx, Error, Exception, Function, Module, Object, Result, Runtime, Value as Js};
+
+use crate::engine::logic::Engine;
+use crate::engine::logic::script::{Failure, Run};
+use crate::language::model::id::ScriptIx;
+use crate::language::model::script::{Body, Dialect, Script, Scripts, resolve};
+use crate::script::failure::{CLASSIC_HEAD, Map, Thrown, caught, module_name};
+use crate::script::host::{Limits, Nested, Plan};
+use crate::script::lent::{self, Inside};
+use crate::script::pool::real_now;
+use crate::script::{methods, values};
+use crate::value;
+
+/// How many microtasks follow one run; a promise that makes another one each time would go on until the time limit.
+const MAX_JOBS: u32 = 100_000;
+
+/// What a script may use of the language: everything but a clock finer than a millisecond.
+type Language = (
+    intrinsic::Date,
+    intrinsic::Eval,
+    intrinsic::RegExpCompiler,
+    intrinsic::RegExp,
+    intrinsic::Json,
+    intrinsic::Proxy,
+    intrinsic::MapSet,
+    intrinsic::TypedArrays,
+    intrinsic::Promise,
+    intrinsic::WeakRef,
+);
+
+/// The name under which a module gives its functions away; no author's name looks like it.
+const ENTRIES: &str = "__backshell_entries";
+
+/// Bounds what cannot be interrupted.
+const GUARD: &str = include_str!("guard.js");
+
+/// Says when a run is over.
+#[derive(Debug)]
+pub(super) struct Clock {
+    began: Instant,
+    /// Microseconds after `began`; the largest number while nothing runs.
+    deadline: AtomicU64,
+    /// A run was interrupted since the last one began.
+    expired: AtomicBool,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self { began: real_now(), deadline: AtomicU64::new(u64::MAX), expired: AtomicBool::new(false) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn is_over(&self) -> bool {
+        let over = self.now() >= self.deadline.load(Ordering::Relaxed);
+        if over {
+            self.expired.store(true, Ordering::Relaxed);
+        }
+        over
+    }
+
+    /// Begins a run; within another one it ends with that one at the latest. Gives what [`Clock::end`] puts back.
+    pub(super) fn begin(&self, limit: Duration) -> u64 {
+        let outer = self.deadline.load(Ordering::Relaxed);
+        let own = self.now().saturating_add(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX));
+        self.deadline.store(own.min(outer), Ordering::Relaxed);
+        if outer == u64::MAX {
+            self.expired.store(false, Ordering::Relaxed);
+        }
+        outer
+    }
+
+    pub(super) fn end(&self, outer: u64) {
+        self.deadline.store(outer, Ordering::Relaxed);
+    }
+
+    /// For how long a run goes on that should have been stopped.
+    pub(super) fn overdue(&self) -> Duration {
+        Duration::from_micros(self.now().saturating_sub(self.deadline.load(Ordering::Relaxed)))
+    }
+
+    fn has_expired(&self) -> bool {
+        self.expired.load(Ordering::Relaxed)
+    }
+}
+
+/// Gives modules their texts: those of the definition's folder, which were read when it was loaded.
+pub(super) trait Texts: Send {
+    /// The text of a file, by its path relative to the definition.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is none.
+    fn text(&mut self, path: &str) -> std::result::Result<Arc<str>, String>;
+}
+
+struct Names;
+
+impl Resolver for Names {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
+        match resolve(folder, name) {
+            Some(path) => Ok(path.to_string()),
+            None => {
+                let why = format!("`{name}` is not below the definition's folder");
+                Err(Exception::throw_reference(ctx, &why))
+            }
+        }
+    }
+}
+
+struct Files<T>(T);
+
+impl<T: Texts> Loader for Files<T> {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        match self.0.text(name) {
+            Ok(text) => Module::declare(ctx.clone(), name, text.as_bytes()),
+            Err(why) => Err(Exception::throw_reference(ctx, &why)),
+        }
+    }
+}
+
+/// A function of a script, in the list that is kept in the JavaScript context: where it is; the object that it is called on follows.
+type Slot = usize;
+
+/// What a context knows of its element; everything else is in JavaScript.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) plan: Arc<Plan>,
+    pub(super) clock: Arc<Clock>,
+    /// For each script, for each of its triggers: its function, once it was loaded.
+    loaded: RefCell<Vec<Option<Box<[Option<Slot>]>>>>,
+    /// When lines were written last, how many since, and how many were left out.
+    pub(super) lines: Cell<Option<(Instant, u32, u64)>>,
+    /// Where the stack of the thread was when the outermost script began.
+    top: Cell<usize>,
+    /// It may be short of memory, or was interrupted in the middle of something: another one is made for the next run.
+    spoilt: Cell<bool>,
+}
+
+/// One JavaScript engine.
+pub(super) struct Machine {
+    context: Context,
+    state: State,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A context, bounded, with a loader; the clock stops what runs too long.
+pub(super) fn context(limits: &Limits, clock: &Arc<Clock>, texts: impl Texts + 'static) -> Result<Context> {
+    let runtime = Runtime::new()?;
+    runtime.set_memory_limit(limits.memory);
+    runtime.set_max_stack_size(Limits::STACK);
+    runtime.set_loader(Names, Files(texts));
+    let watch = Arc::clone(clock);
+    runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
+    let context = Context::custom::<Language>(&runtime)?;
+    context.with(|ctx| ctx.eval::<(), _>(GUARD))?;
+    Ok(context)
+}
+
+/// The modules of a plan.
+struct Planned(Arc<Plan>);
+
+impl Texts for Planned {
+    fn text(&mut self, path: &str) -> std::result::Result<Arc<str>, String> {
+        let text = self.0.protocol.scripts.files.get(path);
+        text.cloned().ok_or_else(|| format!("there is no file `{path}`"))
+    }
+}
+
+impl Machine {
+    /// Makes an engine with `protocol` in it; no script has run in it.
+    pub(super) fn new(plan: &Arc<Plan>, clock: &Arc<Clock>) -> std::result::Result<Self, Failure> {
+        let failed = |text: &str| Failure { text: text.to_owned(), ..Failure::default() };
+        let context = context(&plan.limits, clock, Planned(Arc::clone(plan)));
+        let context = context.map_err(|error| failed(&error.to_string()))?;
+        let made = context.with(|ctx| {
+            let made = methods::install(&ctx, plan).map(|protocol| {
+                // Nothing is borrowed: the context is new.
+                let _ = ctx.store_userdata::<Vec<Js<'_>>>(vec![protocol.into_value()]);
+            });
+            caught(&ctx, made)
+        });
+        made.map_err(|thrown| failed(&thrown.text))?;
+        let scripts = plan.protocol.scripts.list.len();
+        let state = State {
+            plan: Arc::clone(plan),
+            clock: Arc::clone(clock),
+            loaded: RefCell::new(vec![None; scripts]),
+            lines: Cell::new(None),
+            top: Cell::new(0),
+            spoilt: Cell::new(false),
+        };
+        Ok(Self { context, state })
+    }
+
+    /// Whether another one has to be made for the next run.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.state.spoilt.get()
+    }
+
+    /// Runs a script.
+    pub(super) fn run(
+        &self,
+        engine: &mut Engine,
+        now: &mut value::Context,
+        run: &Run,
+    ) -> std::result::Result<(), Failure> {
+        self.state.top.set(stack_pointer());
+        self.context.with(|ctx| {
+            let inside = In { ctx, state: &self.state };
+            lent::within(&inside, || inside.run(engine, now, run))
+        })
+    }
+}
+
+/// A context that is in use.
+struct In<'a, 'js> {
+    ctx: Ctx<'js>,
+    state: &'a State,
+}
+
+impl Inside for In<'_, '_> {
+    fn run(
+        &self,
+        engine: &mut Engine,
+        now: &mut value::Context,
+        run: &Run,
+    ) -> std::result::Result<(), Failure> {
+        let clock = &self.state.clock;
+        // Of a run that is over there is only as much left as it takes to notice.
+        if clock.is_over() {
+            return Err(self.failure(thrown("interrupted")));
+        }
+        let outer = clock.begin(self.state.plan.limits.time);
+        let result = self.call(engine, now, run);
+        clock.end(outer);
+        result.map_err(|thrown| self.failure(thrown))
+    }
+
+    fn has_room(&self) -> bool {
+        self.state.top.get().abs_diff(stack_pointer()) < self.state.plan.limits.nested()
+    }
+
+    fn state(&self) -> &State {
+        self.state
+    }
+}
+
+impl<'js> In<'_, 'js> {
+    fn call(
+        &self,
+        engine: &mut Engine,
+        now: &mut value::Context,
+        run: &Run,
+    ) -> std::result::Result<(), Thrown> {
+        let ctx = &self.ctx;
+        let slot = self.slot(run.script, run.entry)?;
+        let (protocol, function, this) = match ctx.userdata::<Vec<Js<'js>>>() {
+            Some(list) => {
+                let at =
+                    |slot: usize| list.get(slot).cloned().unwrap_or_else(|| Js::new_undefined(ctx.clone()));
+                (at(0), at(slot), at(slot + 1))
+            }
+            None => return Err(thrown("the script was not loaded")),
+        };
+        let Some(function) = function.as_function().cloned() else {
+            return Err(thrown("the script was not loaded"));
+        };
+        // Further scripts that this one causes run in this context.
+        let stand_in = engine.set_scripts(Box::new(Nested));
+        drop(stand_in);
+        lent::lend(engine, now, run, || {
+            let arguments = methods::inputs(ctx, &self.state.plan, run, protocol);
+            let result: Result<Js<'js>> = arguments.and_then(|mut arguments| {
+                arguments.this(this)?;
+                function.call_arg(arguments)
+            });
+            caught(ctx, result).and_then(|result| self.settle(&result))
+        })
+    }
+
+    /// Runs what promises have left behind; a promise that is never kept is a failure.
+    fn settle(&self, result: &Js<'js>) -> std::result::Result<(), Thrown> {
+        let mut left = MAX_JOBS;
+        while self.ctx.execute_pending_job() {
+            left = left.saturating_sub(1);
+            if left == 0 || self.state.clock.is_over() {
+                self.state.spoilt.set(true);
+                return Err(thrown("it goes on without end: its promises make further ones"));
+            }
+        }
+        let Some(promise) = result.as_promise() else { return Ok(()) };
+        match promise.result::<Js<'js>>() {
+            Some(result) => caught(&self.ctx, result).map(|_| ()),
+            None => Err(thrown(
+                "it waits for something that never comes: nothing but `protocol` is there to wait for",
+            )),
+        }
+    }
+
+    /// The function of a script for one of its triggers; the script is loaded when it runs for the first time.
+    fn slot(&self, script: ScriptIx, entry: u16) -> std::result::Result<Slot, Thrown> {
+        let described = self.state.plan.protocol.script(script);
+        let entry = usize::from(entry);
+        let known = |loaded: &Vec<Option<Box<[Option<Slot>]>>>| {
+            let slots = loaded.get(script.index())?.as_ref()?;
+            Some(slots.get(entry).copied().flatten())
+        };
+        let found = known(&self.state.loaded.borrow());
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let slots = caught(&self.ctx, self.load(described))?;
+                let slot = slots.get(entry).copied().flatten();
+                if let Some(place) = self.state.loaded.borrow_mut().get_mut(script.index()) {
+                    *place = Some(slots);
+                }
+                slot
+            }
+        };
+        found.ok_or_else(|| thrown(&format!("the script has no function `{}`", described.entry(entry))))
+    }
+
+    /// Loads a script: runs the statements of a module once, and finds its functions.
+    fn load(&self, script: &Script) -> Result<Box<[Option<Slot>]>> {
+        let text = text_of(script, &self.state.plan.protocol.scripts);
+        let text = text.map_err(|why| Exception::throw_reference(&self.ctx, &why))?;
+        let wanted = script.triggers.len().max(1);
+        let functions: Vec<Option<(Function<'js>, Js<'js>)>> = match script.dialect {
+            Dialect::Module => {
+                let found = Found::load(&self.ctx, script, &text)?;
+                (0..wanted).map(|at| found.entry(&self.ctx, script.entry(at))).collect::<Result<_>>()?
+            }
+            Dialect::Classic => {
+                for file in &script.includes {
+                    let text =
+                        self.state.plan.protocol.scripts.files.get(&file.path).cloned().unwrap_or_default();
+                    self.ctx.eval_with_options::<(), _>(text.as_bytes(), sloppy(&file.path))?;
+                }
+                let function = classic(&self.ctx, script, &text)?;
+                let this = Js::new_undefined(self.ctx.clone());
+                vec![Some((function, this)); wanted]
+            }
+        };
+        let Ok(Some(mut list)) = self.ctx.remove_userdata::<Vec<Js<'js>>>() else {
+            return Err(Exception::throw_message(&self.ctx, "the script cannot be kept"));
+        };
+        let slots = functions
+            .into_iter()
+            .map(|function| {
+                let (function, this) = function?;
+                list.push(function.into_value());
+                list.push(this);
+                Some(list.len() - 2)
+            })
+            .collect();
+        // Nothing is borrowed: it was taken out just now.
+        let _ = self.ctx.store_userdata(*list);
+        Ok(slots)
+    }
+
+    fn failure(&self, mut thrown: Thrown) -> Failure {
+        let plan = &self.state.plan;
+        if self.state.clock.has_expired() && thrown.text.contains("interrupted") {
+            thrown.text = format!("stopped: it ran for longer than {} ms", plan.limits.time.as_millis());
+        }
+        // A script that has filled its memory, or was stopped between two thoughts, must not fail for ever.
+        let spoilt = self.state.clock.has_expired() || thrown.text.contains("out of memory");
+        self.state.spoilt.set(self.state.spoilt.get() || spoilt);
+        Map { definition: &plan.protocol.scripts.definition, scripts: &plan.protocol.scripts }.failure(thrown)
+    }
+}
+
+/// About where the stack of the thread is. QuickJS counts its own calls anew in each call from outside, so that it cannot
+/// see how deep scripts nest in each other.
+#[inline(never)]
+fn stack_pointer() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
+fn thrown(text: &str) -> Thrown {
+    Thrown { text: text.to_owned(), calls: Vec::new() }
+}
+
+/// The text of a script, wherever it is.
+pub(super) fn text_of(script: &Script, scripts: &Scripts) -> std::result::Result<Arc<str>, String> {
+    match &script.body {
+        Body::Inline { text, .. } => Ok(Arc::clone(text)),
+        Body::File(file) => {
+            scripts.files.get(&file.path).cloned().ok_or_else(|| format!("there is no file `{}`", file.path))
+        }
+    }
+}
+
+fn sloppy(name: &str) -> EvalOptions {
+    let mut options = EvalOptions::default();
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    options
+}
+
+/// The function that a `jscript` is: its statements run each time that it is called.
+pub(super) fn classic<'js>(ctx: &Ctx<'js>, script: &Script, text: &str) -> Result<Function<'js>> {
+    // With an entry point the statements only define it.
+    let call: String = script
+        .entries
+        .iter()
+        .filter(|name| is_name(name))
+        .take(1)
+        .map(|name| format!("return {name}.apply(this, arguments);"))
+        .collect();
+    let text = format!("{CLASSIC_HEAD}{text}\n{call}}})");
+    ctx.eval_with_options(text, sloppy(&module_name(script)))
+}
+
+/// A module that was loaded.
+pub(super) struct Found<'js> {
+    namespace: Object<'js>,
+    entries: Object<'js>,
+}
+
+impl<'js> Found<'js> {
+    /// Runs the statements of a module.
+    pub(super) fn load(ctx: &Ctx<'js>, script: &Script, text: &str) -> Result<Self> {
+        let text = format!("{text}\n;{}", trailer(script));
+        let (module, promise) = Module::declare(ctx.clone(), module_name(script), text)?.eval()?;
+        promise.finish::<()>()?;
+        let namespace = module.namespace()?;
+        Ok(Self { entries: namespace.get(ENTRIES)?, namespace })
+    }
+
+    /// The function that a name means, and what it is called on.
+    pub(super) fn entry(&self, ctx: &Ctx<'js>, name: &str) -> Result<Option<(Function<'js>, Js<'js>)>> {
+        let undefined = || Js::new_undefined(ctx.clone());
+        let (class, method) = match name.split_once('.') {
+            Some((class, method)) => (class.trim(), method.trim()),
+            None => {
+                let exported: Js<'js> = self.namespace.get(name)?;
+                let own: Js<'js> = self.entries.get(name)?;
+                if let Some(function) = exported.into_function().or(own.into_function()) {
+                    return Ok(Some((function, undefined())));
+                }
+                ("QAction", name)
+            }
+        };
+        let default: Js<'js> = self.namespace.get("default")?;
+        if let Some(function) = default.as_function().filter(|function| name == "Run" && !is_class(function))
+        {
+            return Ok(Some((function.clone(), undefined())));
+        }
+        for holder in
+            [self.entries.get::<_, Js<'js>>(class)?, self.namespace.get::<_, Js<'js>>(class)?, default]
+        {
+            let Some(object) = holder.as_object() else { continue };
+            if let Some(function) = object.get::<_, Js<'js>>(method)?.into_function() {
+                return Ok(Some((function, holder)));
+            }
+            if holder.as_function().is_some_and(is_class)
+                && let Some(class) = holder.as_constructor()
+            {
+                let instance: Object<'js> = class.construct(())?;
+                if let Some(function) = instance.get::<_, Js<'js>>(method)?.into_function() {
+                    return Ok(Some((function, instance.into_value())));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a function can only be made an instance of.
+fn is_class(function: &Function<'_>) -> bool {
+    let text = function.get::<_, Function<'_>>("toString").and_then(|spell| {
+        let text: rquickjs::String<'_> = spell.call((This(function.clone()),))?;
+        values::string(&text)
+    });
+    text.is_ok_and(|text| text.starts_with("class"))
+}
+
+/// What is added to a module so that its functions can be reached without an export; no line before it moves.
+fn trailer(script: &Script) -> String {
+    let mut names: Vec<&str> = vec!["QAction"];
+    for at in 0..script.triggers.len().max(1) {
+        let name = script.entry(at);
+        names.push(name.split_once('.').map_or(name, |(class, _)| class.trim()));
+    }
+    names.sort_unstable();
+    names.dedup();
+    let member = |name: &&str| format!("{name}: typeof {name} === \"undefined\" ? undefined : {name}");
+    let members: Vec<String> = names.iter().filter(|name| is_name(name)).map(member).collect();
+    format!("export const {ENTRIES} = {{ __proto__: null, {} }};", members.join(", "))
+}
+
+/// Whether a text is a name of JavaScript that can stand in an expression.
+fn is_name(text: &str) -> bool {
+    const RESERVED: &[&str] = &[
+        "arguments",
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "debugger",
+        "default",
+        "delete",
+        "do",
+        "else",
+        "enum",
+        "eval",
+        "export",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "implements",
+        "import",
+        "in",
+        "instanceof",
+        "interface",
+        "let",
+        "new",
+        "null",
+        "package",
+        "private",
+        "protected",
+        "public",
+        "return",
+        "static",
+        "super",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "var",
+        "void",
+        "while",
+        "with",
+        "yield",
+    ];
+    let mut letters = text.chars();
+    let is_letter = |letter: char| letter.is_alphabetic() || letter == '_' || letter == '$';
+    letters.next().is_some_and(is_letter)
+        && letters.all(|letter| is_letter(letter) || letter.is_ascii_digit())
+        && !RESERVED.contains(&text)
+}
+
+impl From<Error> for Thrown {
+    fn from(error: Error) -> Self {
+        thrown(&error.to_string())
+    }
+}

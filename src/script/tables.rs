@@ -1,0 +1,438 @@
+//! The methods of `protocol` about tables and rows; what a set means is the engine's.
+
+use std::sync::Arc;
+
+use rquickjs::{Array, Ctx, Exception, Result, Value as Js};
+
+use crate::engine::logic::TableEdit;
+use crate::engine::logic::script::Refused;
+use crate::engine::param::{Cells, Fill};
+use crate::language::model::id::{ParamId, TableIx};
+use crate::language::model::param::ColumnKind;
+use crate::script::lent::{self, Lent};
+use crate::script::methods::{members, param, refused};
+use crate::script::values;
+use crate::value::Value;
+
+/// What null means as a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Null {
+    Leaves,
+    Clears,
+}
+
+/// The table that an argument names; reports one that is not there.
+fn table<'js>(
+    ctx: &Ctx<'js>,
+    lent: &mut Lent<'_>,
+    method: &str,
+    argument: Option<&Js<'js>>,
+) -> Result<Option<TableIx>> {
+    let Some(param) = param(ctx, lent, method, argument)? else { return Ok(None) };
+    let described = lent.engine.protocol().param(param);
+    let (table, id) = (described.table, described.id);
+    if table.is_none() {
+        lent.engine
+            .script_report(lent.now, lent.run.script, || format!("{method}: parameter {id} is no table"));
+    }
+    Ok(table)
+}
+
+fn cell<'js>(ctx: &Ctx<'js>, value: &Js<'js>, null: Null) -> Result<Option<Value>> {
+    if let Some(symbol) = value.as_symbol() {
+        let description = symbol.description()?;
+        let text = description.as_string().map(values::string).transpose()?;
+        return match text.as_deref() {
+            Some("Leave") => Ok(None),
+            Some("Clear") => Ok(Some(Value::Empty)),
+            Some(_) | None => {
+                Err(Exception::throw_type(ctx, "a cell is a value, `protocol.Clear` or `protocol.Leave`"))
+            }
+        };
+    }
+    if value.is_undefined() || (value.is_null() && null == Null::Leaves) {
+        return Ok(None);
+    }
+    values::from_js(ctx, value).map(Some)
+}
+
+fn cells<'js>(ctx: &Ctx<'js>, method: &str, row: Option<&Js<'js>>, null: Null) -> Result<Cells> {
+    members(ctx, method, row)?.iter().map(|value| cell(ctx, value, null)).collect()
+}
+
+/// The key of a row: by itself, or of the row at a place that is counted from `first`.
+fn key_of(lent: &Lent<'_>, table: TableIx, argument: Option<&Js<'_>>, first: i32) -> Option<Arc<str>> {
+    let argument = argument?;
+    if argument.is_string() {
+        return values::key(Some(argument));
+    }
+    let place = values::whole(Some(argument))?.checked_sub(first)?;
+    let row = lent.engine.params().rows(table).at(usize::try_from(place).ok()?)?;
+    Some(row.key().clone())
+}
+
+fn edit<'js>(
+    ctx: &Ctx<'js>,
+    lent: &mut Lent<'_>,
+    method: &str,
+    table: TableIx,
+    edit: TableEdit,
+) -> Result<bool> {
+    let Err(why) = lent.engine.script_edit(lent.now, table, edit) else { return Ok(true) };
+    told(ctx, lent, method, table, &why)?;
+    Ok(false)
+}
+
+fn told<'js>(ctx: &Ctx<'js>, lent: &mut Lent<'_>, method: &str, table: TableIx, why: &Refused) -> Result<()> {
+    let protocol = lent.engine.protocol();
+    let id = protocol.param(protocol.table(table).param).id;
+    refused(ctx, lent, &format!("{method}: a change of table {id}"), why)
+}
+
+fn null<'js>(ctx: &Ctx<'js>) -> Js<'js> {
+    Js::new_null(ctx.clone())
+}
+
+fn number<'js>(ctx: &Ctx<'js>, number: usize) -> Js<'js> {
+    #[expect(clippy::cast_precision_loss, reason = "a table has at most 100,000 rows")]
+    let number = number as f64;
+    Js::new_number(ctx.clone(), number)
+}
+
+fn flag<'js>(ctx: &Ctx<'js>, flag: bool) -> Js<'js> {
+    Js::new_bool(ctx.clone(), flag)
+}
+
+/// Adds a row; its key.
+fn add<'js>(ctx: &Ctx<'js>, method: &str, arguments: &[Js<'js>]) -> Result<Option<(TableIx, Arc<str>)>> {
+    let row = arguments.get(1).filter(|row| !row.is_undefined() && !row.is_null());
+    let given = match row {
+        Some(row) if row.is_array() => Some(cells(ctx, method, Some(row), Null::Leaves)?),
+        Some(_) | None => None,
+    };
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, method, arguments.first())? else { return Ok(None) };
+        let described = lent.engine.protocol().table(table);
+        let (columns, key) = (described.columns.len(), usize::from(described.key));
+        let cells = given.unwrap_or_else(|| {
+            let mut cells: Cells = vec![None; columns];
+            if let Some(cell) = cells.get_mut(key) {
+                *cell = values::key(row).map(Value::Text);
+            }
+            cells
+        });
+        let own = cells.get(key).cloned().flatten().filter(|key| !key.is_empty()).map(|key| key.to_text());
+        let before = lent.engine.params().rows(table).len();
+        if !edit(ctx, &mut lent, method, table, TableEdit::AddRow { cells })? {
+            return Ok(None);
+        }
+        // Without a key of its own it is the last one, unless what it caused has changed that.
+        let rows = lent.engine.params().rows(table);
+        let key = own.or_else(|| rows.at(before).map(|row| row.key().clone()));
+        Ok(key.map(|key| (table, key)))
+    })
+}
+
+pub(super) fn add_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    let added = add(ctx, "AddRow", arguments)?;
+    lent::with(ctx, |lent| {
+        let place = added.and_then(|(table, key)| lent.engine.params().rows(table).position(&key));
+        Ok(number(ctx, place.map_or(0, |place| place + 1)))
+    })
+}
+
+pub(super) fn add_row_return_key<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    match add(ctx, "AddRowReturnKey", arguments)? {
+        Some((_, key)) => values::text(ctx, &key),
+        None => Ok(null(ctx)),
+    }
+}
+
+pub(super) fn set_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    const NAME: &str = "SetRow";
+    let cells = cells(ctx, NAME, arguments.get(2), Null::Leaves)?;
+    lent::with(ctx, |mut lent| {
+        let changes = Array::new(ctx.clone())?;
+        let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else {
+            return Ok(changes.into_value());
+        };
+        let Some(key) = key_of(&lent, table, arguments.get(1), 0) else {
+            lent.engine.script_report(lent.now, lent.run.script, || format!("{NAME}: there is no such row"));
+            return Ok(changes.into_value());
+        };
+        let old: Vec<Value> =
+            lent.engine.params().rows(table).get(&key).map(|row| row.cells().to_vec()).unwrap_or_default();
+        let given = cells.clone();
+        let done = edit(ctx, &mut lent, NAME, table, TableEdit::SetRow { key, cells })?;
+        for (at, given) in given.iter().enumerate() {
+            let before = old.get(at).unwrap_or(&Value::Empty);
+            let changed = done && given.as_ref().is_some_and(|given| given.to_text() != before.to_text());
+            changes.set(at, i32::from(changed))?;
+        }
+        Ok(changes.into_value())
+    })
+}
+
+pub(super) fn get_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, "GetRow", arguments.first())? else { return Ok(null(ctx)) };
+        let key = key_of(&lent, table, arguments.get(1), 0);
+        match key.and_then(|key| lent.engine.params().rows(table).get(&key)) {
+            Some(row) => values::row(ctx, row.cells()),
+            None => Ok(null(ctx)),
+        }
+    })
+}
+
+pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    const NAME: &str = "DeleteRow";
+    let several = match arguments.get(1) {
+        Some(keys) if keys.is_array() => Some(members(ctx, NAME, Some(keys))?),
+        Some(_) | None => None,
+    };
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else { return Ok(number(ctx, 0)) };
+        let keys: Vec<Arc<str>> = match several {
+            Some(keys) => keys.iter().filter_map(|key| values::key(Some(key))).collect(),
+            None => key_of(&lent, table, arguments.get(1), 1).into_iter().collect(),
+        };
+        for key in keys {
+            edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+        }
+        Ok(number(ctx, lent.engine.params().rows(table).len()))
+    })
+}
+
+pub(super) fn clear_all_keys<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        if let Some(table) = table(ctx, &mut lent, "ClearAllKeys", arguments.first())? {
+            edit(ctx, &mut lent, "ClearAllKeys", table, TableEdit::Clear)?;
+        }
+        Ok(Js::new_undefined(ctx.clone()))
+    })
+}
+
+pub(super) fn exists<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let table = table(ctx, &mut lent, "Exists", arguments.first())?;
+        let found = table
+            .zip(values::key(arguments.get(1)))
+            .and_then(|(table, key)| lent.engine.params().rows(table).position(&key));
+        Ok(flag(ctx, found.is_some()))
+    })
+}
+
+pub(super) fn row_count<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let table = table(ctx, &mut lent, "RowCount", arguments.first())?;
+        Ok(number(ctx, table.map_or(0, |table| lent.engine.params().rows(table).len())))
+    })
+}
+
+pub(super) fn get_keys<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let keys = Array::new(ctx.clone())?;
+        let Some(table) = table(ctx, &mut lent, "GetKeys", arguments.first())? else {
+            return Ok(keys.into_value());
+        };
+        let columns = &lent.engine.protocol().table(table).columns;
+        let display = columns.iter().position(|column| column.kind == ColumnKind::DisplayKey);
+        let display = display.filter(|_| values::whole(arguments.get(1)) == Some(1));
+        for (at, row) in lent.engine.params().rows(table).iter().enumerate() {
+            let shown = display.and_then(|column| row.cells().get(column)).filter(|cell| !cell.is_empty());
+            match shown {
+                Some(cell) => keys.set(at, &*cell.to_text())?,
+                None => keys.set(at, &**row.key())?,
+            }
+        }
+        Ok(keys.into_value())
+    })
+}
+
+pub(super) fn get_key_position<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let table = table(ctx, &mut lent, "GetKeyPosition", arguments.first())?;
+        let place = table
+            .zip(values::key(arguments.get(1)))
+            .and_then(|(table, key)| lent.engine.params().rows(table).position(&key));
+        Ok(number(ctx, place.map_or(0, |place| place + 1)))
+    })
+}
+
+/// Rows out of columns: each list of values goes to the next column that is filled from outside.
+fn rows_of<'js>(ctx: &Ctx<'js>, method: &str, argument: Option<&Js<'js>>) -> Result<Vec<Vec<Option<Value>>>> {
+    let lists = members(ctx, method, argument)?;
+    lists.iter().map(|list| cells(ctx, method, Some(list), Null::Clears)).collect()
+}
+
+fn turned(lent: &Lent<'_>, table: TableIx, columns: Vec<Vec<Option<Value>>>) -> Vec<Cells> {
+    let described = lent.engine.protocol().table(table);
+    let filled = described
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(at, column)| column.kind == ColumnKind::Retrieved || *at == usize::from(described.key));
+    let places: Vec<usize> = filled.map(|(at, _)| at).collect();
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let mut rows = vec![vec![None; described.columns.len()]; height];
+    for (place, column) in places.into_iter().zip(columns) {
+        for (row, value) in rows.iter_mut().zip(column) {
+            if let Some(cell) = row.get_mut(place) {
+                *cell = value;
+            }
+        }
+    }
+    rows
+}
+
+fn fill<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, mode: Fill) -> Result<Js<'js>> {
+    let lists = rows_of(ctx, method, arguments.get(1))?;
+    let option = values::whole(arguments.get(2));
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, method, arguments.first())? else {
+            return Ok(flag(ctx, false));
+        };
+        let (rows, mode) = match option {
+            Some(option) => (lists, if option == 1 { Fill::Merge } else { mode }),
+            None => (turned(&lent, table, lists), mode),
+        };
+        Ok(flag(ctx, edit(ctx, &mut lent, method, table, TableEdit::Fill { rows, mode })?))
+    })
+}
+
+pub(super) fn fill_array<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    fill(ctx, arguments, "FillArray", Fill::Replace)
+}
+
+pub(super) fn fill_array_no_delete<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    fill(ctx, arguments, "FillArrayNoDelete", Fill::Merge)
+}
+
+pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    const NAME: &str = "FillArrayWithColumn";
+    let keys = members(ctx, NAME, arguments.get(2))?;
+    let given = cells(ctx, NAME, arguments.get(3), Null::Clears)?;
+    if keys.len() != given.len() {
+        let why = format!("{NAME}: {} keys and {} values", keys.len(), given.len());
+        return Err(Exception::throw_range(ctx, &why));
+    }
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else {
+            return Ok(flag(ctx, false));
+        };
+        let id = values::whole(arguments.get(1));
+        let protocol = lent.engine.protocol();
+        let param = id.and_then(|id| protocol.param_by_id(ParamId(id)));
+        let column = param.and_then(|param| protocol.param(param).column).filter(|(of, _)| *of == table);
+        let (width, key_column) =
+            (protocol.table(table).columns.len(), usize::from(protocol.table(table).key));
+        let Some((_, column)) = column else {
+            lent.engine
+                .script_report(lent.now, lent.run.script, || format!("{NAME}: the table has no such column"));
+            return Ok(flag(ctx, false));
+        };
+        let row = |(key, value): (&Js<'js>, Option<Value>)| {
+            let mut cells: Cells = vec![None; width];
+            *cells.get_mut(usize::from(column))? = value;
+            *cells.get_mut(key_column)? = Some(Value::Text(values::key(Some(key))?));
+            Some(cells)
+        };
+        let rows = keys.iter().zip(given).filter_map(row).collect();
+        Ok(flag(ctx, edit(ctx, &mut lent, NAME, table, TableEdit::Fill { rows, mode: Fill::Merge })?))
+    })
+}
+
+/// The position of a column that is counted from 1.
+fn column(argument: Option<&Js<'_>>) -> Option<u16> {
+    u16::try_from(values::whole(argument)?.checked_sub(1)?).ok()
+}
+
+fn get_cell<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, first: i32) -> Result<Js<'js>> {
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, method, arguments.first())? else { return Ok(null(ctx)) };
+        let key = key_of(&lent, table, arguments.get(1), first);
+        let found = key.zip(column(arguments.get(2)));
+        match found.and_then(|(key, column)| lent.engine.params().cell(table, &key, column)) {
+            Some(cell) => values::to_js(ctx, cell),
+            None => Ok(null(ctx)),
+        }
+    })
+}
+
+fn set_cell<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, first: i32) -> Result<Js<'js>> {
+    let value = match arguments.get(3) {
+        Some(value) => values::from_js(ctx, value)?,
+        None => Value::Empty,
+    };
+    lent::with(ctx, |mut lent| {
+        let Some(table) = table(ctx, &mut lent, method, arguments.first())? else {
+            return Ok(flag(ctx, false));
+        };
+        let key = key_of(&lent, table, arguments.get(1), first);
+        let columns = &lent.engine.protocol().table(table).columns;
+        let of = column(arguments.get(2)).and_then(|column| columns.get(usize::from(column)));
+        let Some((key, param)) = key.zip(of.map(|column| column.param)) else {
+            lent.engine
+                .script_report(lent.now, lent.run.script, || format!("{method}: there is no such cell"));
+            return Ok(flag(ctx, false));
+        };
+        let before = lent.engine.params().get_in(param, Some(&key)).clone();
+        if let Err(why) = lent.engine.script_set(lent.now, param, Some(&key), value) {
+            told(ctx, &mut lent, method, table, &why)?;
+            return Ok(flag(ctx, false));
+        }
+        Ok(flag(ctx, *lent.engine.params().get_in(param, Some(&key)) != before))
+    })
+}
+
+pub(super) fn get_parameter_index<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    get_cell(ctx, arguments, "GetParameterIndex", 1)
+}
+
+pub(super) fn set_parameter_index<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    set_cell(ctx, arguments, "SetParameterIndex", 1)
+}
+
+/// A key that is given as a number is that number's text.
+fn with_key<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Vec<Js<'js>>> {
+    let mut arguments = arguments.to_vec();
+    if let Some(key) = arguments.get_mut(1)
+        && let Some(text) = values::key(Some(key))
+    {
+        *key = values::text(ctx, &text)?;
+    }
+    Ok(arguments)
+}
+
+pub(super) fn get_parameter_index_by_key<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    get_cell(ctx, &with_key(ctx, arguments)?, "GetParameterIndexByKey", 1)
+}
+
+pub(super) fn set_parameter_index_by_key<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
+    set_cell(ctx, &with_key(ctx, arguments)?, "SetParameterIndexByKey", 1)
+}
+
+pub(super) fn row_key<'js>(ctx: &Ctx<'js>, _: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |lent| match &lent.run.row {
+        Some(row) => values::text(ctx, &row.key),
+        None => Ok(null(ctx)),
+    })
+}
+
+pub(super) fn row_index<'js>(ctx: &Ctx<'js>, _: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |lent| Ok(number(ctx, lent.run.row.as_ref().map_or(0, |row| row.position))))
+}
+
+pub(super) fn old_row<'js>(ctx: &Ctx<'js>, _: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |lent| match lent.run.row.as_ref().and_then(|row| row.old.as_ref()) {
+        Some(cells) => values::row(ctx, cells),
+        None => Ok(null(ctx)),
+    })
+}
+
+pub(super) fn new_row<'js>(ctx: &Ctx<'js>, _: &[Js<'js>]) -> Result<Js<'js>> {
+    lent::with(ctx, |lent| match lent.run.row.as_ref().and_then(|row| row.new.as_ref()) {
+        Some(cells) => values::row(ctx, cells),
+        None => Ok(null(ctx)),
+    })
+}

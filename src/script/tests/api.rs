@@ -1,0 +1,295 @@
+//! What a script sees: the methods of `protocol`, values both ways, tables, entry points.
+
+use super::*;
+
+#[test]
+fn values_go_both_ways() {
+    for (expression, expected) in [
+        ("protocol.GetParameter(20)", "0"),
+        ("protocol.GetParameter(11)", "\"\""),
+        ("protocol.IsEmpty(20)", "true"),
+        ("[protocol.SetParameter(20, 5), protocol.GetParameter(20), protocol.IsEmpty(20)]", "[0,5,false]"),
+        ("[protocol.SetParameter(20, '7.5'), protocol.GetParameter(20)]", "[0,7.5]"),
+        ("[protocol.SetParameter(20, 1000), protocol.GetParameter(20)]", "[0,1000]"),
+        ("[protocol.SetParameter(20, true), protocol.GetParameter(20)]", "[0,1]"),
+        ("[protocol.SetParameter(20, 'many'), protocol.GetParameter(20)]", "[-1,0]"),
+        ("[protocol.SetParameter(11, 12.50), protocol.GetParameter(11)]", "[0,\"12.5\"]"),
+        ("[protocol.SetParameter(11, 2n ** 64n), protocol.GetParameter(11)]", "[0,\"18446744073709551616\"]"),
+        ("[protocol.SetParameter(11, ''), protocol.IsEmpty(11)]", "[0,false]"),
+        ("[protocol.SetParameter(11, null), protocol.IsEmpty(11)]", "[0,true]"),
+        ("[protocol.SetParameter(11, 'a\\0ü😀'), protocol.GetParameter(11)]", "[0,\"a\\u0000ü😀\"]"),
+        ("[protocol.SetParameter(11, '\\ud800!'), protocol.GetParameter(11)]", "[0,\"\u{fffd}!\"]"),
+        ("[protocol.SetParameter(11, new Uint8Array([97, 98])), protocol.GetParameter(11)]", "[0,\"ab\"]"),
+        (
+            "[protocol.SetParameter(11, new Uint8Array([0, 255]).buffer), ...protocol.GetParameter(11)]",
+            "[0,0,255]",
+        ),
+        ("protocol.GetParameters([20, 11, '20'])", "[0,\"\",0]"),
+        (
+            "[protocol.SetParameters([20, 11], [4, 'x']), protocol.GetParameters([20, 11])]",
+            "[[0,0],[4,\"x\"]]",
+        ),
+        ("[protocol.SetParameterByName('number', 3), protocol.GetParameterByName('Number')]", "[0,3]"),
+        ("protocol.GetTriggerParameter()", "1"),
+        (
+            "[protocol.ElementName, protocol.ProtocolName, protocol.ProtocolVersion]",
+            "[\"unit\",\"test\",\"1.0.0.1\"]",
+        ),
+        ("[protocol.QActionID, protocol.IsActive]", "[1,true]"),
+        ("[LogType.Error, LogLevel.NoLogging, NotifyProtocol.SaveOption.Partial]", "[1,-1,1]"),
+    ] {
+        assert_eq!(json(expression), expected, "{expression}");
+    }
+}
+
+#[test]
+fn tables_are_read_and_written() {
+    let mut rig = Rig::new(&script(
+        "function Run(protocol) {
+            const said = [];
+            said.push(protocol.AddRow(1000, ['a', 'first', 1]), protocol.AddRow(1000, 'b'), protocol.AddRow(1000, 'a'));
+            said.push(protocol.AddRowReturnKey(1000, ['c', null, 3]));
+            said.push(protocol.SetRow(1000, 'b', [null, 'second', 2]), protocol.SetRow(1000, 0, ['a', protocol.Clear, 1]));
+            said.push(protocol.GetRow(1000, 'b'), protocol.GetRow(1000, 0), protocol.GetRow(1000, 'none'));
+            said.push(protocol.GetKeys(1000), protocol.GetKeyPosition(1000, 'c'), protocol.RowCount(1000));
+            said.push(protocol.Exists(1000, 'c'), protocol.Exists(1000, 'd'));
+            said.push(protocol.GetParameterIndexByKey(1000, 'b', 2), protocol.GetParameterIndex(1000, 3, 2));
+            said.push(protocol.SetParameterIndexByKey(1000, 'b', 3, 7), protocol.SetParameterIndex(1000, 3, 3, 3));
+            said.push(protocol.DeleteRow(1000, 'a'), protocol.GetParameter(1003));
+            protocol.SetParameter(10, JSON.stringify(said));
+        }",
+    ));
+    rig.go();
+    let expected = r#"[1,2,0,"c",[0,1,1],[0,1,0],["b","second",2],["a",null,1],null,["a","b","c"],3,3,true,false,"second",null,true,false,2,[7,3]]"#;
+    assert_eq!(rig.text(10), expected);
+    assert_eq!(rig.rows(), ["b,second,7", "c,,3"]);
+}
+
+#[test]
+fn a_table_is_filled_by_columns_or_by_rows() {
+    for (call, expected) in [
+        ("FillArray(1000, [['k', 'l'], ['one', 'two'], [1, 2]])", vec!["k,one,1", "l,two,2"]),
+        ("FillArray(1000, [['old', 'l'], [undefined, 'two'], [null]])", vec!["old,before,", "l,two,"]),
+        ("FillArrayNoDelete(1000, [['l'], ['two']])", vec!["old,before,9", "l,two,"]),
+        ("FillArray(1000, [['k', 'one'], ['l']], NotifyProtocol.SaveOption.Full)", vec!["k,one,", "l,,"]),
+        (
+            "FillArray(1000, [['k', 'one']], NotifyProtocol.SaveOption.Partial)",
+            vec!["old,before,9", "k,one,"],
+        ),
+        ("FillArrayWithColumn(1000, 1003, ['old', 'new'], [1, 2])", vec!["old,before,1", "new,,2"]),
+        ("ClearAllKeys(1000)", vec![]),
+    ] {
+        let body = format!(
+            "function Run(protocol) {{ protocol.AddRow(1000, ['old', 'before', 9]); protocol.{call}; }}"
+        );
+        let mut rig = Rig::new(&script(&body));
+        rig.go();
+        assert_eq!(rig.failures, []);
+        assert_eq!(rig.rows(), expected, "{call}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_reported_once_and_the_script_goes_on() {
+    let body = "function Run(protocol) {
+        const id = 99;
+        const said = [protocol.SetParameter(id, 1), protocol.GetParameter(id), protocol.CheckTrigger(id), protocol.RowCount(10 + 10)];
+        protocol.SetParameter(10, JSON.stringify(said));
+    }";
+    let mut rig = Rig::new(&script(body));
+    rig.go();
+    assert_eq!(rig.text(10), "[-1,null,-1,0]");
+    let reports: Vec<String> = rig.log().into_iter().filter(|line| line.starts_with("report")).collect();
+    assert_eq!(reports, ["report: script 1: SetParameter: there is no parameter 99"]);
+}
+
+#[test]
+fn every_way_of_the_original_to_name_an_entry_point_works() {
+    let set = "protocol.SetParameter(10, protocol.GetTriggerParameter())";
+    for (attributes, body) in [
+        ("", format!("function Run(protocol) {{ {set} }}")),
+        ("", format!("export function Run(protocol) {{ {set} }}")),
+        ("", format!("export default function (protocol) {{ {set} }}")),
+        ("", format!("export default (protocol) => {{ {set} }};")),
+        ("", format!("const Run = (protocol) => {{ {set} }};")),
+        ("", format!("class QAction {{ static Run(protocol) {{ {set} }} }}")),
+        ("", format!("class QAction {{ Run(protocol) {{ {set} }} }}")),
+        ("", format!("export default class {{ static Run(protocol) {{ {set} }} }}")),
+        ("", format!("async function Run(protocol) {{ await null; {set} }}")),
+        ("entryPoint=\"Two\"", format!("function Two(protocol) {{ {set} }}")),
+        ("entryPoint=\"IfTable.Two\"", format!("class IfTable {{ static Two(protocol) {{ {set} }} }}")),
+        (
+            "entryPoint=\" One ; Two \"",
+            format!("class QAction {{ static Two() {{}} static One(protocol) {{ {set} }} }}"),
+        ),
+        (
+            "entryPoint=\"One;Two\"",
+            format!("export function One(protocol) {{ {set} }} export function Two() {{}}"),
+        ),
+    ] {
+        let mut rig = Rig::new(&definition(&qaction(5, &format!("triggers=\"1;2\" {attributes}"), &body)));
+        rig.go();
+        assert_eq!((rig.text(10), rig.failures), ("1".to_owned(), vec![]), "{attributes} {body}");
+    }
+}
+
+#[test]
+fn an_instance_and_a_module_keep_their_state_for_one_element() {
+    let body = "let runs = 0; class QAction { #own = 0; Run(protocol) { protocol.SetParameter(10, `${++runs} ${++this.#own}`); } }";
+    let text = script(body);
+    let (mut one, mut other) = (Rig::new(&text), Rig::new(&text));
+    one.go();
+    one.go();
+    other.go();
+    assert_eq!((one.text(10), other.text(10)), ("2 2".to_owned(), "1 1".to_owned()));
+}
+
+#[test]
+fn entry_points_belong_to_triggers_by_their_order() {
+    let body = "export const First = (p) => p.SetParameter(10, 'first'), Second = (p) => p.SetParameter(10, 'second');";
+    let mut rig = Rig::new(&definition(&qaction(5, "triggers=\"1;2\" entryPoint=\"First;Second\"", body)));
+    rig.set(2, "x");
+    assert_eq!(rig.text(10), "second");
+    rig.set(1, "x");
+    assert_eq!(rig.text(10), "first");
+}
+
+#[test]
+fn input_parameters_are_those_of_the_start_and_come_as_bytes_if_asked_for() {
+    let body = "function Run(protocol, text, number) {
+        protocol.SetParameter(11, 'later');
+        protocol.SetParameter(10, JSON.stringify([text, number, protocol.GetInputParameter(0), protocol.GetInputParameter(7), protocol.GetParameter(11)]));
+    }";
+    let mut rig = Rig::new(&definition(&qaction(5, "triggers=\"1\" inputParameters=\"11;20\"", body)));
+    rig.set(11, "at first");
+    rig.go();
+    assert_eq!(rig.text(10), r#"["at first",0,"at first",null,"later"]"#);
+
+    let body = "function Run(protocol, text) { protocol.SetParameter(10, `${text instanceof Uint8Array} ${text}`); }";
+    let mut rig =
+        Rig::new(&definition(&qaction(5, "triggers=\"1\" inputParameters=\"11\" options=\"binary\"", body)));
+    rig.set(11, "ab");
+    rig.go();
+    assert_eq!(rig.text(10), "true 97,98");
+}
+
+#[test]
+fn a_table_as_input_is_its_rows() {
+    let body = "function Run(protocol, table) { protocol.SetParameter(10, JSON.stringify(table)); protocol.AddRow(1000, ['a', 'x', 1]); }";
+    let mut rig = Rig::new(&definition(&qaction(5, "triggers=\"1\" inputParameters=\"1000\"", body)));
+    rig.go();
+    assert_eq!(rig.text(10), "[]");
+    rig.go();
+    assert_eq!(rig.text(10), r#"[["a","x",1]]"#);
+}
+
+#[test]
+fn a_jscript_runs_its_statements_each_time_with_its_own_object() {
+    let jscript = |attributes: &str, body: &str| {
+        definition(&format!(
+            "<QActions><QAction id=\"5\" encoding=\"jscript\" triggers=\"1\" {attributes}><![CDATA[{body}]]></QAction></QActions>"
+        ))
+    };
+    let mut rig = Rig::new(&jscript(
+        "",
+        "undeclared = SLScript.GetParameter(20) + 1;\nSLScript.SetParameter(20, undeclared);",
+    ));
+    rig.go();
+    rig.go();
+    assert_eq!((rig.text(20), rig.failures.len()), ("2".to_owned(), 0));
+
+    let mut rig =
+        Rig::new(&jscript("entryPoint=\"Run\"", "function Run(SLScript) { SLScript.SetParameter(20, 9); }"));
+    rig.go();
+    assert_eq!(rig.text(20), "9");
+
+    let mut rig = Rig::new(&jscript("", "var a = 1; none();"));
+    rig.go();
+    let column = "var a = 1; ".len() + definition("").find("</Protocol>").unwrap();
+    let failure = rig.failure();
+    assert_eq!(failure.text, "ReferenceError: none is not defined");
+    let head = "<QActions><QAction id=\"5\" encoding=\"jscript\" triggers=\"1\" ><![CDATA[".len();
+    assert!(failure.place.starts_with("test.xml:"), "{failure:?}");
+    let last_line = definition("").rfind('\n').unwrap();
+    assert_eq!(
+        failure.place.rsplit(':').next().unwrap(),
+        (column - last_line + head).to_string(),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn lines_reach_the_log_and_too_many_of_them_are_counted() {
+    let body = "function Run(protocol) {
+        console.log('a', 1, { b: [2] }, undefined, null);
+        console.error(new TypeError('bad'));
+        protocol.Log('plain', LogType.Error, LogLevel.NoLogging);
+        protocol.Log('serious', LogType.Error);
+        protocol.Log(8, -1, 'the old way');
+    }";
+    let mut rig = Rig::new(&script(body));
+    rig.go();
+    let lines: Vec<String> = rig.log().into_iter().filter(|line| !line.contains('=')).collect();
+    assert_eq!(
+        lines,
+        ["a 1 {\"b\":[2]} undefined null", "! TypeError: bad", "plain", "! serious", "the old way"]
+    );
+
+    let mut rig = Rig::new(&script("function Run() { for (let n = 0; n < 1000; n++) console.log(n); }"));
+    rig.go();
+    assert_eq!(rig.log().iter().filter(|line| line.parse::<u32>().is_ok()).count(), 100);
+    rig.ctx.advance(Duration::from_secs(2));
+    rig.go();
+    assert_eq!(rig.log().iter().filter(|line| line.parse::<u32>().is_ok()).count(), 100);
+}
+
+#[test]
+fn a_button_of_the_original_documentation_counts() {
+    // The first QAction of the developer guide, line by line: Convert.ToInt32(protocol.GetParameter(10)); count++; ...
+    let body = r#"
+        class QAction
+        {
+            static Run(protocol)
+            {
+                let count = Number(protocol.GetParameter(21));
+                count++;
+                protocol.SetParameter(21, count);
+
+                protocol.Log("Number of times button was pressed on this element: " + count, LogType.Error, LogLevel.NoLogging);
+            }
+        }
+    "#;
+    let mut rig = Rig::new(&script(body));
+    rig.go();
+    rig.go();
+    let expected: Vec<String> = [
+        "21=1",
+        "Number of times button was pressed on this element: 1",
+        "1=x",
+        "21=2",
+        "Number of times button was pressed on this element: 2",
+        "1=x",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    assert_eq!(rig.log(), expected);
+}
+
+#[test]
+fn nothing_but_the_language_and_the_element_is_there() {
+    for absent in [
+        "performance",
+        "setTimeout",
+        "fetch",
+        "require",
+        "process",
+        "std",
+        "os",
+        "navigator",
+        "SharedArrayBuffer?.x",
+    ] {
+        assert_eq!(json(&format!("typeof {absent}")), "\"undefined\"", "{absent}");
+    }
+    // Milliseconds are all that there is of the time.
+    assert_eq!(json("Date.now() % 1"), "0");
+}

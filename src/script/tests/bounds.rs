@@ -1,0 +1,205 @@
+//! What stops a script: time, memory, stack, errors; each is reported with its place, and the element goes on.
+
+use super::*;
+
+/// A script that fails says so, what it had set stands, and the next run works.
+fn check(body: &str, expected: &str) -> Failure {
+    check_within(Duration::from_secs(20), body, expected)
+}
+
+fn check_within(time: Duration, body: &str, expected: &str) -> Failure {
+    let text = format!(
+        "function Run(protocol) {{\n  if (protocol.GetParameter(11) === 'good') {{ protocol.SetParameter(12, 'worked'); return; }}\n  protocol.SetParameter(12, 'before');\n  {body}\n}}"
+    );
+    let mut rig = Rig::with(&script(&text), Limits { time, ..Limits::default() }, None);
+    let took = timed(|| rig.go());
+    assert!(took < time + Duration::from_secs(10), "{body} took {took:?}");
+    let failure = rig.failure();
+    assert!(failure.text.contains(expected), "{body}: {failure:?}");
+    assert_eq!(rig.text(12), "before", "{body}");
+    rig.set(11, "good");
+    rig.go();
+    assert_eq!(rig.text(12), "worked", "{body}");
+    assert_eq!(rig.counters(), ScriptCounters { runs: 2, failures: 1 }, "{body}");
+    failure
+}
+
+#[test]
+fn what_runs_too_long_is_stopped() {
+    const TIME: Duration = Duration::from_millis(100);
+    for body in [
+        "for (;;) {}",
+        "while (true) { try { throw 1; } catch { } }",
+        "try { for (;;) {} } finally { for (;;) {} }",
+        "/^(a+)+$/.test('a'.repeat(40) + '!');",
+        "const spin = () => Promise.resolve().then(spin); return spin();",
+        "[3, 1, 2].sort(() => { for (;;) {} });",
+        "new Array(2 ** 32 - 1).indexOf(1);",
+        "Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);",
+        "new Array(2 ** 32 - 1).forEach(() => {});",
+        "JSON.stringify({ toJSON() { for (;;) {} } });",
+        "new Proxy({}, { get() { for (;;) {} } }).x;",
+        "for (;;) protocol.GetParameter(11);",
+    ] {
+        check_within(TIME, body, "");
+    }
+    let failure = check_within(TIME, "for (;;) { Math.abs(1); }", "stopped: it ran for longer than 100 ms");
+    // QuickJS knows places of calls and operators only: in a loop without any it is that of the last one before.
+    assert!(failure.place.starts_with("test.xml:1"), "{failure:?}");
+    assert!(failure.stack.starts_with("at Run (test.xml:"), "{failure:?}");
+}
+
+#[test]
+fn what_cannot_be_interrupted_is_refused() {
+    for body in [
+        "new Array(2 ** 32 - 1).reverse();",
+        "new Array(2 ** 32 - 1).sort();",
+        "[1].concat(new Array(2 ** 32 - 1));",
+        "[].splice.call({ length: 2 ** 53 - 1 }, 0, 1);",
+        "String(new Array(2 ** 32 - 1));",
+        "new Array(2 ** 32 - 1).copyWithin(0, 1);",
+        "[].unshift.call({ length: 2 ** 53 - 3 }, 0, 1);",
+        "new Array(2 ** 32 - 1).flat();",
+        "'x'.repeat(1e6).indexOf('x'.repeat(5e5) + 'y');",
+    ] {
+        check(body, "RangeError: ");
+    }
+    check("Atomics.wait(new Int32Array(new SharedArrayBuffer(8)), 0, 0);", "");
+    let all = "[[3, 1, 2].sort().join('-'), [1].concat([2], 3), 'a,b'.split(','), 'abc'.includes('b'), [].sort.length, [].sort.name]";
+    assert_eq!(json(all), r#"["1-2-3",[1,2,3],["a","b"],true,1,"sort"]"#);
+}
+
+#[test]
+fn what_takes_too_much_memory_is_stopped_and_the_next_run_has_all_of_it_again() {
+    for body in [
+        "const all = []; for (;;) all.push(new Array(1000).fill('x'));",
+        "globalThis.kept = globalThis.kept ?? []; for (;;) globalThis.kept.push('x'.repeat(1000) + kept.length);",
+        "let text = 'x'; for (;;) text += text;",
+        "new Uint8Array(2 ** 30);",
+        "'x'.repeat(2 ** 29);",
+        "JSON.parse('[' + '[],'.repeat(5000000) + '[]]');",
+        "let map = new Map(); for (let n = 0; ; n++) map.set(n, { n });",
+    ] {
+        check(body, "");
+    }
+}
+
+#[test]
+fn what_nests_too_deep_is_stopped() {
+    let run = || {
+        for body in [
+            "const deep = (n) => 1 + deep(n + 1); deep(0);",
+            "let a = []; a = Array.from({ length: 100000 }).reduce((b) => [b], a); JSON.stringify(a);",
+            "const o = { get x() { return o.x; } }; o.x;",
+            "/(((((((((a)))))))))/.test('b'); eval('('.repeat(100000));",
+            "JSON.parse('['.repeat(10000000));",
+        ] {
+            check(body, "");
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn what_is_thrown_is_reported_with_its_place_and_what_was_set_stands() {
+    let failure = check("throw new RangeError('too far');", "RangeError: too far");
+    let line = definition("").lines().count() + 3;
+    assert_eq!(failure.place, format!("test.xml:{line}:13"));
+    check("throw 'a text';", "threw a text");
+    check("throw { code: 7 };", "threw {\"code\":7}");
+    check("throw null;", "threw null");
+    check("null.x;", "TypeError");
+    check("protocol.SetParameter(10, {});", "TypeError: a parameter takes a number, a text");
+    check("protocol.SetParameter({}, 1);", "SetParameter: the id of a parameter is a whole number");
+    check("protocol.SetParameters([10], 1);", "TypeError");
+    check("return Promise.reject(new Error('late'));", "Error: late");
+    check("return new Promise(() => {});", "it waits for something that never comes");
+    check("throw { get message() { throw 1; } };", "threw");
+    check(
+        "const e = new Error('x'); Object.defineProperty(e, 'stack', { get() { throw 2; } }); throw e;",
+        "Error: x",
+    );
+    check("throw Symbol('s');", "");
+}
+
+#[test]
+fn ten_sets_stand_up_to_the_one_that_throws() {
+    let mut rig = Rig::new(&script(
+        "function Run(protocol) { for (let n = 1; n <= 10; n++) { if (n === 6) throw new Error('six'); protocol.SetParameter(21, n); } }",
+    ));
+    rig.go();
+    assert_eq!(rig.text(21), "5");
+    assert_eq!(rig.failure().text, "Error: six");
+}
+
+#[test]
+fn values_that_are_too_large_are_refused_and_what_one_input_sets_is_bounded() {
+    check(
+        "const text = 'x'.repeat(1 << 20); for (let n = 0; ; n++) protocol.SetParameter(10, text + n);",
+        "MiB",
+    );
+    check("for (;;) protocol.SetParameter(10, 1);", "");
+    check(
+        "protocol.FillArray(1000, [Array.from({ length: 200000 }, (_, n) => 'k' + n)]); throw new Error('filled');",
+        "filled",
+    );
+}
+
+#[test]
+fn tricks_with_prototypes_reach_nothing_else() {
+    let tricks = "function Run(protocol) {
+        Object.prototype.polluted = 'yes';
+        Array.prototype.push = () => { throw new Error('pushed'); };
+        String = null; JSON = null; Symbol = null; Object = null; Promise = null;
+        try { protocol.SetParameter = null; } catch {}
+        try { delete protocol.GetParameter; } catch {}
+        try { protocol.__proto__ = null; } catch {}
+        globalThis.console = null; globalThis.protocol = 1; globalThis.SLScript = 2;
+        const own = Function('return this')();
+        protocol.SetParameter(10, typeof own.process + ' ' + protocol.GetParameter(20));
+    }";
+    let text = script(tricks);
+    let (mut one, mut other) = (
+        Rig::new(&text),
+        Rig::new(&script("function Run(protocol) { protocol.SetParameter(10, `${({}).polluted}`); }")),
+    );
+    one.go();
+    other.go();
+    assert_eq!((one.text(10), other.text(10)), ("undefined 0".to_owned(), "undefined".to_owned()));
+    assert_eq!(one.failures, []);
+}
+
+#[test]
+fn a_method_out_of_its_time_is_refused() {
+    let body = "let kept; function Run(protocol) { if (kept) { kept.SetParameter(10, 'again'); return; } kept = protocol; Promise.resolve().then(() => protocol.SetParameter(11, 'soon')); }";
+    let mut rig = Rig::new(&script(body));
+    rig.go();
+    assert_eq!(rig.text(11), "soon");
+    rig.go();
+    assert_eq!((rig.text(10), rig.failures.len()), ("again".to_owned(), 0));
+}
+
+#[test]
+fn the_same_failure_is_told_once_in_a_minute() {
+    let mut rig = Rig::new(&script("function Run() { throw new Error('each time'); }"));
+    (0..50).for_each(|_| rig.go());
+    assert_eq!(rig.failure().text, "Error: each time");
+    assert_eq!(rig.counters(), ScriptCounters { runs: 50, failures: 50 });
+}
+
+#[test]
+fn a_script_that_causes_an_endless_one_is_stopped_with_it() {
+    let both = format!(
+        "{}{}",
+        qaction(5, "triggers=\"1\"", "function Run(protocol) { for (;;) protocol.SetParameter(11, 'a'); }"),
+        qaction(6, "triggers=\"11\"", "function Run() { for (;;) {} }")
+    );
+    let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
+    let mut rig = Rig::with(&definition(&both), limits, None);
+    let took = timed(|| rig.go());
+    // By the clock, and not by the number of steps, which would take far longer.
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(rig.failures.len(), 2, "{:?}", rig.failures);
+    assert!(rig.counters().runs < 100_000, "{:?}", rig.counters());
+    rig.set(10, "goes on");
+}

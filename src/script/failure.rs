@@ -9,6 +9,9 @@ use crate::language::model::script::{Body, Dialect, Script, Scripts};
 use crate::language::source::Position;
 use crate::script::values;
 
+/// What QuickJS calls the text that `JSON.parse` reads.
+const PARSED: &str = "<input>";
+
 /// How many calls of a stack are kept.
 const MAX_CALLS: usize = 16;
 
@@ -137,16 +140,27 @@ impl Map<'_> {
 
     /// The failure of a run.
     pub(super) fn failure(&self, thrown: Thrown) -> Failure {
-        let place = thrown.calls.iter().find_map(|(_, place)| place.as_ref());
+        // The first one may be in a text that a script has parsed: whoever looks for the mistake wants both.
+        let (in_text, calls) = match thrown.calls.split_first() {
+            Some(((_, Some(place)), rest)) if place.module == PARSED => (Some(place.position), rest),
+            Some(_) | None => (None, &thrown.calls[..]),
+        };
+        let place = calls.iter().find_map(|(_, place)| place.as_ref());
+        let text = match in_text {
+            Some(Position { line, column }) => {
+                format!("{} (at line {line}, column {column} of the text)", thrown.text)
+            }
+            None => thrown.text,
+        };
         let mut stack = String::new();
-        for (what, place) in &thrown.calls {
+        for (what, place) in calls {
             let place =
                 place.as_ref().map_or_else(|| "in JavaScript itself".to_owned(), |place| self.words(place));
             let gap = if what.is_empty() { "" } else { " " };
             let _ = writeln!(stack, "at {what}{gap}({place})");
         }
         Failure {
-            text: thrown.text,
+            text,
             place: place.map_or_else(String::new, |place| self.words(place)),
             stack: stack.trim_end().to_owned(),
         }

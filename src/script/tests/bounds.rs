@@ -123,6 +123,12 @@ fn what_is_thrown_is_reported_with_its_place_and_what_was_set_stands() {
 }
 
 #[test]
+fn a_text_that_cannot_be_parsed_is_told_with_its_place_and_that_of_the_script() {
+    let failure = check("JSON.parse('[1,\\n x]');", "(at line 2, column");
+    assert!(failure.place.starts_with("test.xml:"), "{failure:?}");
+}
+
+#[test]
 fn ten_sets_stand_up_to_the_one_that_throws() {
     let mut rig = Rig::new(&script(
         "function Run(protocol) { for (let n = 1; n <= 10; n++) { if (n === 6) throw new Error('six'); protocol.SetParameter(21, n); } }",

@@ -1,6 +1,6 @@
 //! Values to messages and messages to values, and the evaluation of what `compile` compiled; sets and sends nothing.
 //!
-//! Every function reads [`Params`](crate::engine::param::Params) and answers with bytes or with a list of [`Set`]s that the
+//! Every function reads [`Params`] and answers with bytes or with a list of [`Set`]s that the
 //! caller applies ([`Params::apply`](crate::engine::param::Params::apply)).
 
 pub mod bits;

@@ -66,7 +66,7 @@ pub fn message(
     }
 }
 
-/// Sets what a message, or an answer ([`http::capture`](super::http::capture)), has.
+/// Sets what a message, or an answer ([`handshake::capture`](super::handshake::capture)), has.
 pub fn apply(params: &mut Params, got: Gathered) -> Applied {
     let mut applied = Applied {
         problem: got.problem.as_ref().map(|problem| problem.describe(params.protocol())),

@@ -13,22 +13,14 @@ use backshell::language::source::{Source, Span};
 use backshell::script;
 use proptest::prelude::*;
 
+use crate::program::{self, text};
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn backshell(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_backshell"))
-        .args(arguments)
-        .current_dir(root())
-        .env_remove("CLICOLOR_FORCE")
-        .env_remove("FORCE_COLOR")
-        .output()
-        .expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+    program::backshell(&root(), arguments)
 }
 
 /// Whether goldens are rewritten instead of compared.

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
+
+use crate::program;
 
 /// A golden, the words of a command line with files of `tests/eval`, and what stands on standard input.
 type Case = (&'static str, &'static [&'static str], &'static str);
@@ -88,12 +90,9 @@ fn folder() -> PathBuf {
 }
 
 fn eval(words: &[&str], stdin: &str) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_backshell"))
+    let mut program = program::command(&folder())
         .arg("eval")
         .args(words)
-        .current_dir(folder())
-        .env_remove("CLICOLOR_FORCE")
-        .env_remove("FORCE_COLOR")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -10,6 +10,7 @@ mod generated;
 mod interop;
 mod model;
 mod new;
+mod program;
 mod promises;
 mod running;
 mod scenarios;

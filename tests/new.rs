@@ -3,28 +3,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use crate::program::{backshell, text};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backshell");
 /// How long a daemon may take to say something; nothing waits for so long where all is well.
 const BOUND: Duration = Duration::from_secs(30);
 const TEMPLATES: [&str; 3] = ["websocket", "http", "empty"];
-
-fn backshell(folder: &Path, words: &[&str]) -> Output {
-    Command::new(PROGRAM)
-        .args(words)
-        .current_dir(folder)
-        .env_remove("CLICOLOR_FORCE")
-        .env_remove("FORCE_COLOR")
-        .output()
-        .expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
-}
 
 /// Runs the program and compares all that comes out.
 fn check(folder: &Path, words: &[&str], status: i32, stdout: &str, stderr: &str) {

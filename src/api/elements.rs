@@ -17,9 +17,9 @@ use crate::api::{BODY_TIMEOUT, ELEMENT_TIMEOUT, MAX_BODY_BYTES, Shared};
 use crate::daemon::roster::{Entry, Phase, Roster};
 use crate::element::handle::{Handle, NewValue, SetError};
 use crate::element::status::ElementState;
-use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
-use crate::language::model::id::{ConnectionIx, ParamId, ParamIx};
+use crate::language::model::id::{ConnectionIx, ParamIx};
+use crate::language::model::{Access, Protocol};
 use crate::language::schema;
 
 /// The parts of a path, percent-decoded.
@@ -102,8 +102,10 @@ pub(super) async fn get_param(
 ) -> Result<Json<Param>, Problem> {
     let handle = shared.running(&name, &uri)?;
     let access = access(&uri)?;
-    let ix =
-        find(handle.protocol(), &param, access).ok_or_else(|| no_param(handle.protocol(), &param, &uri))?;
+    let ix = handle
+        .protocol()
+        .find_param(&param, access)
+        .ok_or_else(|| no_param(handle.protocol(), &param, &uri))?;
     let reading = answer(handle.get(ix), &uri).await?;
     Ok(Json(Param::new(handle.protocol(), &reading)))
 }
@@ -115,7 +117,9 @@ pub(super) async fn put_param(
 ) -> Result<Json<PutDone>, Problem> {
     let uri = request.uri().clone();
     let handle = shared.running(&name, &uri)?;
-    let ix = find(handle.protocol(), &param, Access::Write)
+    let ix = handle
+        .protocol()
+        .find_param(&param, Access::Write)
         .ok_or_else(|| no_param(handle.protocol(), &param, &uri))?;
     let put: Put = body(request, &uri).await?;
     let value = fit(handle.protocol(), ix, put).map_err(|why| Problem::new(Kind::Unfit, &uri, why))?;
@@ -205,13 +209,6 @@ async fn answer<T>(asked: impl Future<Output = Option<T>>, uri: &Uri) -> Result<
     }
 }
 
-/// What is done with a parameter: a read and a write parameter may share a name.
-#[derive(Clone, Copy, Debug)]
-enum Access {
-    Read,
-    Write,
-}
-
 /// What `?access=write` asks for: to see the parameter that a PUT by this name would set.
 fn access(uri: &Uri) -> Result<Access, Problem> {
     match uri.query() {
@@ -220,18 +217,6 @@ fn access(uri: &Uri) -> Result<Access, Problem> {
         Some(_) => {
             Err(Problem::new(Kind::BadRequest, uri, "the only option is `access=read` or `access=write`"))
         }
-    }
-}
-
-/// Finds a parameter by the author's id, or else by name.
-fn find(protocol: &Protocol, id_or_name: &str, access: Access) -> Option<ParamIx> {
-    if let Some(ix) = id_or_name.parse().ok().and_then(|id| protocol.param_by_id(ParamId(id))) {
-        return Some(ix);
-    }
-    let entry = protocol.params_by_name(id_or_name);
-    match access {
-        Access::Read => entry.read.or(entry.write),
-        Access::Write => entry.write.or(entry.read),
     }
 }
 

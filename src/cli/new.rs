@@ -54,12 +54,12 @@ impl Template {
             Self::Websocket => (
                 include_str!("new/websocket.xml"),
                 include_str!("new/websocket.toml"),
-                Some(include_str!("new/websocket.scenario.toml")),
+                Some(include_str!("new/websocket.scenario")),
             ),
             Self::Http => (
                 include_str!("new/http.xml"),
                 include_str!("new/http.toml"),
-                Some(include_str!("new/http.scenario.toml")),
+                Some(include_str!("new/http.scenario")),
             ),
             // There is nothing to test.
             Self::Empty => (include_str!("new/empty.xml"), include_str!("new/empty.toml"), None),

@@ -9,9 +9,7 @@ use super::{Status, complain, files, render};
 use crate::engine::logic::Engine;
 use crate::engine::param::Origin;
 use crate::language::diagnostic;
-use crate::language::model::Protocol;
-use crate::language::model::id::{ParamId, ParamIx};
-use crate::language::schema::did_you_mean;
+use crate::language::model::{Access, Protocol};
 use crate::script::load;
 use crate::value::{Context, Value};
 
@@ -53,20 +51,12 @@ pub(super) fn set_all(engine: &mut Engine, ctx: &mut Context, sets: &[String]) -
             return Err(Status::Misuse);
         };
         let protocol = Arc::clone(engine.protocol());
-        let (param, row) = match find(&protocol, place) {
-            Some(param) => (Some(param), None),
-            None => match place.strip_suffix(']').and_then(|place| place.split_once('[')) {
-                Some((column, key)) => (find(&protocol, column), Some(key)),
-                None => (None, None),
-            },
-        };
-        let Some(param) = param else {
-            let name = place.split_once('[').map_or(place, |(column, _)| column);
-            let names = protocol.params.iter().map(|param| param.name.as_ref());
-            let near = did_you_mean(name, names).map(|near| format!("; did you mean `{near}`?"));
-            let (name, near) = (printable(name), near.unwrap_or_default());
-            complain(&format!("the definition has no parameter `{name}`{near}"));
-            return Err(Status::Bad);
+        let (param, row) = match protocol.find_place(place.trim(), Access::Write) {
+            Ok(found) => found,
+            Err(problem) => {
+                complain(&printable(&problem));
+                return Err(Status::Bad);
+            }
         };
         if let Err(rejected) = engine.set(ctx, param, row, Value::text(value), Origin::User) {
             let place = printable(place);
@@ -75,13 +65,4 @@ pub(super) fn set_all(engine: &mut Engine, ctx: &mut Context, sets: &[String]) -
         }
     }
     Ok(())
-}
-
-/// The parameter that an id or a name means where it is set.
-pub(super) fn find(protocol: &Protocol, name: &str) -> Option<ParamIx> {
-    let by_id = name.trim().parse().ok().and_then(|id| protocol.param_by_id(ParamId(id)));
-    by_id.or_else(|| {
-        let entry = protocol.params_by_name(name.trim());
-        entry.write.or(entry.read)
-    })
 }

@@ -8,10 +8,9 @@ use ring::digest;
 
 use crate::element::spec::{ConnectionSpec, ParamSpec, Spec};
 use crate::engine::param::startup;
-use crate::language::model::Protocol;
 use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits, Reconnect, Tls};
 use crate::language::model::id::{PairId, ParamId, ParamIx};
-use crate::language::schema::did_you_mean;
+use crate::language::model::{Access, Protocol};
 use crate::language::source::{Span, Spanned};
 use crate::script::host;
 use crate::settings::{self, Given, Lines, ParamKey, Reference, Settings};
@@ -168,19 +167,11 @@ pub fn assemble(
 fn find(protocol: &Protocol, key: &ParamKey) -> Result<ParamIx, String> {
     let found = match key {
         ParamKey::Id(id) => i32::try_from(*id).ok().and_then(|id| protocol.param_by_id(ParamId(id))),
-        ParamKey::Name(name) => {
-            let entry = protocol.params_by_name(name);
-            entry.read.or(entry.write)
-        }
+        ParamKey::Name(name) => protocol.params_by_name(name).meant(Access::Read),
     };
     let param = found.ok_or_else(|| match key {
         ParamKey::Id(id) => format!("the definition has no parameter {id}"),
-        ParamKey::Name(name) => {
-            let names = protocol.params.iter().map(|param| param.name.as_ref());
-            let near = did_you_mean(name, names);
-            let hint = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-            format!("the definition has no parameter `{name}`{hint}")
-        }
+        ParamKey::Name(name) => protocol.no_param(name),
     })?;
     let described = protocol.param(param);
     if !described.is_settable() || described.table.is_some() || described.column.is_some() {

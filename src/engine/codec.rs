@@ -16,7 +16,6 @@ mod lines;
 pub mod mapping;
 pub mod mask;
 pub mod message;
-pub mod preview;
 pub mod raw;
 pub mod render;
 pub mod response;

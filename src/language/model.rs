@@ -11,6 +11,7 @@ pub mod connection;
 pub mod id;
 pub mod logic;
 pub mod message;
+pub mod names;
 pub mod param;
 pub mod script;
 pub mod template;
@@ -27,6 +28,7 @@ use crate::language::model::id::{
 };
 use crate::language::model::logic::{Action, Group, Item, Pair, Time, Timer, Trigger};
 use crate::language::model::message::{Command, Ignore, Response};
+pub use crate::language::model::names::{Access, NameEntry};
 use crate::language::model::param::{Param, Table};
 use crate::language::model::script::{Script, Scripts};
 use crate::language::model::token::Token;
@@ -81,15 +83,6 @@ pub struct Protocol {
     pub(crate) candidates: Vec<Box<[ResponseIx]>>,
 }
 
-/// What a parameter name stands for: a read and a write parameter may share one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NameEntry {
-    /// The parameter that a get by this name means.
-    pub read: Option<ParamIx>,
-    /// The parameter that a set by this name means.
-    pub write: Option<ParamIx>,
-}
-
 impl Protocol {
     /// The triggers that fire for an item at a time, in the author's order: its own, else those on `each`.
     pub fn triggers_on(&self, item: Item, time: Time) -> &[TriggerIx] {
@@ -128,11 +121,6 @@ impl Protocol {
     pub fn pair_by_id(&self, id: id::PairId) -> Option<PairIx> {
         let at = self.pairs.binary_search_by_key(&id, |pair| pair.id).ok()?;
         PairIx::new(at)
-    }
-
-    /// Finds the parameters with a name; upper and lower case are the same.
-    pub fn params_by_name(&self, name: &str) -> NameEntry {
-        self.names.get(name.to_lowercase().as_str()).copied().unwrap_or_default()
     }
 }
 

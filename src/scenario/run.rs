@@ -21,7 +21,7 @@ use crate::element::gate::Gate;
 use crate::element::handle::{Handle, NewValue};
 use crate::element::spec::Spec;
 use crate::engine::link::budget::Limits;
-use crate::language::model::Protocol;
+use crate::language::model::{Access, Protocol};
 use crate::language::source::Source;
 use crate::settings;
 use crate::tasks::Tasks;
@@ -344,7 +344,7 @@ impl Play {
         within: Duration,
     ) -> Result<(), String> {
         for (key, value) in values {
-            let (param, row) = check::param(self.handle.protocol(), key, check::Access::Write)?;
+            let (param, row) = check::param(self.handle.protocol(), key, Access::Write)?;
             let value = match value {
                 Value::String(text) => value::Value::text(text.as_str()),
                 Value::Bool(is) => value::Value::from(f64::from(u8::from(*is))),

@@ -6,8 +6,8 @@ use rquickjs::{Array, Ctx, Exception, Function, Object, Result, Symbol, Value as
 
 use crate::engine::logic::effect::{ScriptLine, Severity};
 use crate::engine::logic::script::{Input, Refused, Run};
-use crate::language::model::Protocol;
 use crate::language::model::id::{ParamId, ParamIx, TriggerId};
+use crate::language::model::{Access, Protocol};
 use crate::script::host::Plan;
 use crate::script::lent::{self, Lent};
 use crate::script::{tables, values};
@@ -555,28 +555,17 @@ fn set_parameters<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>>
     })
 }
 
-/// Which of the parameters with one name is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meant {
-    Read,
-    Write,
-}
-
 fn named<'js>(
     ctx: &Ctx<'js>,
     lent: &mut Lent<'_>,
     method: &str,
     argument: Option<&Js<'js>>,
-    meant: Meant,
+    meant: Access,
 ) -> Result<Option<ParamIx>> {
     let Some(name) = values::key(argument) else {
         return Err(Exception::throw_type(ctx, &format!("{method}: the name of a parameter is a text")));
     };
-    let entry = lent.engine.protocol().params_by_name(&name);
-    let found = match meant {
-        Meant::Read => entry.read.or(entry.write),
-        Meant::Write => entry.write.or(entry.read),
-    };
+    let found = lent.engine.protocol().params_by_name(&name).meant(meant);
     if found.is_none() {
         lent.engine
             .script_report(lent.now, lent.run.script, || format!("{method}: there is no parameter `{name}`"));
@@ -586,14 +575,14 @@ fn named<'js>(
 
 fn get_parameter_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     lent::with(ctx, |mut lent| {
-        match named(ctx, &mut lent, "GetParameterByName", arguments.first(), Meant::Read)? {
+        match named(ctx, &mut lent, "GetParameterByName", arguments.first(), Access::Read)? {
             Some(param) => value_of(ctx, &lent, param),
             None => Ok(Js::new_null(ctx.clone())),
         }
     })
 }
 
-fn set_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, meant: Meant) -> Result<Js<'js>> {
+fn set_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, meant: Access) -> Result<Js<'js>> {
     let value = match arguments.get(1) {
         Some(value) => values::from_js(ctx, value)?,
         None => Value::Empty,
@@ -605,11 +594,11 @@ fn set_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, meant: 
 }
 
 fn set_parameter_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
-    set_by_name(ctx, arguments, "SetParameterByName", Meant::Write)
+    set_by_name(ctx, arguments, "SetParameterByName", Access::Write)
 }
 
 fn set_read_parameter_by_name<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
-    set_by_name(ctx, arguments, "SetReadParameterByName", Meant::Read)
+    set_by_name(ctx, arguments, "SetReadParameterByName", Access::Read)
 }
 
 fn is_empty<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backshell::engine::codec::layout::Layouts;
 use backshell::engine::codec::message::Message;
-use backshell::engine::codec::preview;
+use backshell::engine::codec::response;
 use backshell::engine::param::Params;
 use backshell::language;
 use backshell::language::model::id::ConnectionIx;
@@ -76,7 +76,12 @@ pub(crate) fn run() {
         let ours = best(ROUNDS, || {
             for payload in lists {
                 let message = Message::new(MessageKind::Text, payload.clone());
-                events += preview::message(&mut params, &layouts, connection, &message).applied.events.len();
+                let candidates = protocol.candidates(connection).iter().copied();
+                let (_, reading) =
+                    response::take(&params, &layouts, candidates, &message).expect("the message fits");
+                for fill in reading.got.fills {
+                    events += usize::from(params.take_rows(fill).event.is_some());
+                }
             }
         });
         black_box(events);

@@ -37,9 +37,9 @@ async fn a_disk_that_takes_nothing_stops_no_link_and_is_told_until_it_takes_agai
     // Else the signal of that limit ends the process.
     let daemon = Daemon::start_under(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"], &config, &[]).await;
     let target = url(peer, "x-nmos/events/ws");
-    let before = daemon.ready_at("studio", &target).await;
+    daemon.ready_at("studio", &target).await;
     assert_eq!(daemon.until_store(|store| store == "ok").await["storeSetAside"], Value::Null);
-    assert_eq!(before["store"], Value::Null);
+    assert_eq!(daemon.element("studio").await["store"], Value::Null);
     let limit = |bytes: &str| {
         let pid = daemon.process.id().to_string();
         let status =

@@ -1,17 +1,16 @@
 //! The snippets of docs/authoring.md are definitions that load, and those about HTTP run as the page says.
 
 use std::path::Path;
+use std::time::Instant;
 
-use backshell::engine::codec::layout::Layouts;
-use backshell::engine::codec::message::Message;
-use backshell::engine::codec::preview;
-use backshell::engine::param::Params;
+use backshell::engine::logic::{Engine, First, Options};
 use backshell::language::diagnostic::Code;
 use backshell::language::load;
 use backshell::language::model::id::{ConnectionIx, TableIx};
 use backshell::language::model::message::MessageKind;
 use backshell::language::source::Source;
 use backshell::script;
+use backshell::value::{Context, Wall};
 use serde_json::json;
 
 use super::bounded;
@@ -115,15 +114,16 @@ fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
     let text = definition(&found, &more).replace("<Group id=\"3\">", "<Group id=\"3\" connection=\"1\">");
     loads(&text);
     let (protocol, _) = load::whole(&Source::new("guide.xml", text));
-    let mut params = Params::new(protocol.unwrap());
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/authoring.md")).unwrap();
     let (_, message) = page.split_once("With `{\"racks\"").unwrap();
     let message = format!("{{\"racks\"{}", message.split_once('`').unwrap().0);
-    let message = Message::new(MessageKind::Text, message.into());
-    let first = ConnectionIx::new(0).unwrap();
-    preview::message(&mut params, &Layouts::default(), first, &message);
-    let rows: Vec<String> = params
+    let mut ctx = Context::new(Instant::now(), Wall(0), 7);
+    let mut engine = Engine::new(protocol.unwrap(), Options::default());
+    engine.start(&mut ctx, First::default());
+    engine.message(&mut ctx, ConnectionIx::new(0).unwrap(), MessageKind::Text, message.into());
+    let rows: Vec<String> = engine
+        .params()
         .rows(TableIx::new(0).unwrap())
         .iter()
         .map(|row| row.cells().iter().map(|cell| cell.to_text().to_string()).collect::<Vec<_>>().join("|"))

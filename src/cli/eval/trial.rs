@@ -73,26 +73,10 @@ impl Caused {
     /// The tables that were changed.
     fn tables(&self, protocol: &Protocol) -> BTreeSet<TableIx> {
         let effects = self.turns.iter().flat_map(|turn| &turn.effects);
-        let of = |effect: &Effect| match effect {
-            Effect::Change(change) => {
-                let described = protocol.param(change.param);
-                described.table.or(described.column.map(|(table, _)| table))
-            }
-            Effect::Send { .. }
-            | Effect::Request(_)
-            | Effect::Prepared { .. }
-            | Effect::Watched { .. }
-            | Effect::Save(_)
-            | Effect::Remember { .. }
-            | Effect::Open(_)
-            | Effect::Close(_)
-            | Effect::Reconnect(_)
-            | Effect::HeartbeatLost(_)
-            | Effect::ElementTimeout { .. }
-            | Effect::ReadFile { .. }
-            | Effect::Report(_)
-            | Effect::ScriptLog(_)
-            | Effect::ScriptFailed(_) => None,
+        let of = |effect: &Effect| {
+            let Effect::Change(change) = effect else { return None };
+            let described = protocol.param(change.param);
+            described.table.or(described.column.map(|(table, _)| table))
         };
         effects.filter_map(of).collect()
     }
@@ -131,17 +115,9 @@ impl Trial {
             Taken::Unmatched | Taken::Ignored => None,
         };
         let caused = self.caused();
-        let read = caused.steps().find_map(|step| match step {
-            Step::Response { response, fit, .. } if Some(*response) == taker => Some(*fit),
-            Step::Response { .. }
-            | Step::Answer { .. }
-            | Step::Rejected { .. }
-            | Step::Trigger(..)
-            | Step::Action(..)
-            | Step::Group(..)
-            | Step::Pair(..)
-            | Step::Session(..)
-            | Step::Exchange(..) => None,
+        let read = caused.steps().find_map(|step| {
+            let Step::Response { response, fit, .. } = step else { return None };
+            (Some(*response) == taker).then_some(*fit)
         });
         let (fit, (sets, unreadable)) = (read.unwrap_or(Fit::None), caused.read());
         outcome.taken = match (taken, fit) {
@@ -380,24 +356,8 @@ fn in_words(secret: bool, why: &Rejected) -> String {
 
 /// The id of a request that is sent, and when it has its time-out.
 fn asked(ctx: &Context, effect: &Effect) -> Option<(Instant, u64)> {
-    match effect {
-        Effect::Request(order) => Some((ctx.now + order.timeout, order.id)),
-        Effect::Send { .. }
-        | Effect::Prepared { .. }
-        | Effect::Watched { .. }
-        | Effect::Save(_)
-        | Effect::Remember { .. }
-        | Effect::Change(_)
-        | Effect::Open(_)
-        | Effect::Close(_)
-        | Effect::Reconnect(_)
-        | Effect::HeartbeatLost(_)
-        | Effect::ElementTimeout { .. }
-        | Effect::ReadFile { .. }
-        | Effect::Report(_)
-        | Effect::ScriptLog(_)
-        | Effect::ScriptFailed(_) => None,
-    }
+    let Effect::Request(order) = effect else { return None };
+    Some((ctx.now + order.timeout, order.id))
 }
 
 fn meaning(verdict: Verdict) -> &'static str {

@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::engine::codec::command::Options;
 use crate::engine::param::Params;
+use crate::language::model::Access;
 use crate::language::model::id::TableIx;
 use crate::language::model::message::Template;
 use crate::language::model::param::Column;
@@ -127,8 +128,7 @@ impl Names {
             by_id.insert(i64::from(described.id.0), value.clone());
             let name = described.name.to_lowercase();
             // A name means the parameter that can be read, where a read and a write parameter share it.
-            let meant = params.protocol().params_by_name(&name);
-            if meant.read.or(meant.write) == Some(*param) {
+            if params.protocol().params_by_name(&name).meant(Access::Read) == Some(*param) {
                 by_name.insert(name, value);
             }
         }

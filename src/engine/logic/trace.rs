@@ -60,33 +60,16 @@ pub enum Step {
 impl Step {
     /// What a message or an answer is about to set, and how many of its values could not be worked out.
     pub fn read(&self) -> Option<(&[Set], u32)> {
-        match self {
-            Self::Response { sets, dropped, .. } | Self::Answer { sets, dropped, .. } => {
-                Some((sets, *dropped))
-            }
-            Self::Rejected { .. }
-            | Self::Trigger(..)
-            | Self::Action(..)
-            | Self::Group(..)
-            | Self::Pair(..)
-            | Self::Session(..)
-            | Self::Exchange(..) => None,
-        }
+        let (Self::Response { sets, dropped, .. } | Self::Answer { sets, dropped, .. }) = self else {
+            return None;
+        };
+        Some((sets, *dropped))
     }
 
     /// The parameter that did not take a value, and why.
     pub fn rejected(&self) -> Option<(ParamIx, &Rejected)> {
-        match self {
-            Self::Rejected { param, why } => Some((*param, why)),
-            Self::Response { .. }
-            | Self::Answer { .. }
-            | Self::Trigger(..)
-            | Self::Action(..)
-            | Self::Group(..)
-            | Self::Pair(..)
-            | Self::Session(..)
-            | Self::Exchange(..) => None,
-        }
+        let Self::Rejected { param, why } = self else { return None };
+        Some((*param, why))
     }
 }
 

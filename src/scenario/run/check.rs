@@ -6,18 +6,10 @@ use serde_json::Value;
 
 use super::Look;
 use crate::element::handle::{Handle, Readable, Reading};
-use crate::language::model::Protocol;
-use crate::language::model::id::{ParamId, ParamIx};
-use crate::language::schema::did_you_mean;
+use crate::language::model::id::ParamIx;
+use crate::language::model::{Access, Protocol};
 use crate::scenario::expect::{self, Content};
 use crate::value;
-
-/// What is done with a parameter: a read and a write parameter may share a name.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
 
 /// Finds a parameter by `10`, `Name`, or with the key of a row, `1002[key]`.
 pub(super) fn param<'a>(
@@ -25,25 +17,9 @@ pub(super) fn param<'a>(
     key: &'a str,
     access: Access,
 ) -> Result<(ParamIx, Option<&'a str>), String> {
-    let (name, row) = match key.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
-        Some((name, row)) => (name, Some(row)),
-        None => (key, None),
-    };
-    let by_id = name.parse().ok().and_then(|id| protocol.param_by_id(ParamId(id)));
-    let by_name = || {
-        let entry = protocol.params_by_name(name);
-        match access {
-            Access::Read => entry.read.or(entry.write),
-            Access::Write => entry.write.or(entry.read),
-        }
-    };
-    let Some(found) = by_id.or_else(by_name) else {
-        let near = did_you_mean(name, protocol.params.iter().map(|param| param.name.as_ref()));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return Err(format!("the definition has no parameter `{name}`{hint}"));
-    };
+    let (found, row) = protocol.find_place(key, access)?;
     if protocol.param(found).column.is_some() && row.is_none() {
-        return Err(format!("parameter {name} is a column: say which row, such as `{name}[key]`"));
+        return Err(format!("parameter {key} is a column: say which row, such as `{key}[key]`"));
     }
     Ok((found, row))
 }

@@ -51,6 +51,22 @@ const CASES: &[Case] = &[
         &["door.xml", "--session", "settings", "--exchange", "2", "--message", "-"],
         "key",
     ),
+    (
+        "answer-in-another-charset",
+        &[
+            "door.xml",
+            "--session",
+            "settings",
+            "--exchange",
+            "2",
+            "--header",
+            "Content-Type: text/plain; charset=latin1",
+            "--message",
+            "bytes.bin",
+        ],
+        "",
+    ),
+    ("secret-that-is-cleared", &["clears.xml", "--wait", "2", "--message", "-"], r#"{"key":"s3cret-k3y"}"#),
     ("answer-of-something-else", &["door.xml", "--session", "2", "--message", "-"], r#"{"window":1}"#),
     ("answer-that-is-refused", &["door.xml", "--session", "2", "--status", "404"], ""),
     (

@@ -134,6 +134,8 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         Form::Binary
     } else if arguments.lines || arguments.tap {
         Form::Lines
+    } else if arguments.session.is_some() {
+        Form::Body
     } else {
         Form::Text
     };

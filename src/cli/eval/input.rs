@@ -20,6 +20,8 @@ pub(super) enum Form {
     Binary,
     /// A text message a line; blank lines are none.
     Lines,
+    /// The body of an answer, in whatever charset; a line break at its end is the editor's.
+    Body,
 }
 
 /// A message.
@@ -87,7 +89,7 @@ impl<'a> Messages<'a> {
                     bytes.pop();
                 }
             }
-            if let Err(error) = std::str::from_utf8(&bytes) {
+            if let (Form::Text | Form::Lines, Err(error)) = (self.form, std::str::from_utf8(&bytes)) {
                 let at = error.valid_up_to();
                 let found = bytes.get(at).copied().unwrap_or_default();
                 return Err(format!(

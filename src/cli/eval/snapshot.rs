@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::outcome::{Named, RowChange, Table};
 use crate::api::wire::{self, Reading};
 use crate::engine::codec::mask::{Ends, Mask};
@@ -123,32 +121,6 @@ pub(super) fn reading(described: &Param, value: &Value) -> Reading {
         secret: described.secret,
         set: described.secret.then_some(!value.is_empty()),
     }
-}
-
-/// Every secret that stands in a parameter or a cell now.
-pub(super) fn mask(params: &Params) -> Mask {
-    let mut mask = Mask::default();
-    let protocol = params.protocol();
-    let secrets = params.standalone().filter(|param| params.describe(*param).secret);
-    secrets.for_each(|param| mask.add(params.get(param).to_bytes()));
-    for table in tables(protocol) {
-        let columns = protocol.table(table).columns.iter().enumerate();
-        let secret: Vec<usize> =
-            columns.filter(|(_, column)| protocol.param(column.param).secret).map(|(at, _)| at).collect();
-        if secret.is_empty() {
-            continue;
-        }
-        let cells =
-            params.rows(table).iter().flat_map(|row| secret.iter().filter_map(|at| row.cells().get(*at)));
-        cells.for_each(|cell| mask.add(cell.to_bytes()));
-    }
-    // Without `Bearer`, as a peer gives it.
-    for token in protocol.tokens.iter().filter(|token| params.describe(token.param).secret) {
-        let value = params.get(token.param).to_text();
-        let bare = value.strip_prefix(&*token.prefix).unwrap_or_default();
-        mask.add(Bytes::copy_from_slice(bare.as_bytes()));
-    }
-    mask
 }
 
 /// A value with `***` for each secret in its text.

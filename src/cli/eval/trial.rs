@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::followed::{Turn, followed, number};
 use super::outcome::{Answers, Named, Outcome, Set, What, Why};
-use super::snapshot::{Snapshot, mask, masked, masked_by, masked_value, reading};
+use super::snapshot::{Snapshot, masked, masked_by, masked_value, reading};
 use crate::cli::remote::shown;
 use crate::engine::codec::handshake::{self, Answer};
 use crate::engine::codec::mask::Mask;
@@ -25,7 +25,8 @@ use crate::language::model::Protocol;
 use crate::language::model::id::{ConnectionIx, ParamIx, ResponseIx, SessionIx, TableIx};
 use crate::language::model::message::{Extract, MessageKind};
 use crate::language::model::token::TokenPlace;
-use crate::value::Context;
+use crate::transport::failure::RetryAfter;
+use crate::value::{Context, Wall};
 
 /// How often time may go on after one message; a definition that goes on for ever is left there.
 const MAX_TICKS: usize = 10_000;
@@ -37,6 +38,8 @@ pub(super) struct Trial {
     /// How much time passes after each message.
     wait: Duration,
     before: Snapshot,
+    /// Every secret that stood in a parameter before the present input, or because of it.
+    secrets: BTreeSet<Bytes>,
     count: usize,
     /// When each request that nobody answers has its time-out.
     // Bound: one for each queue of groups, and those of the last wait that were answered.
@@ -88,7 +91,7 @@ impl Trial {
         let asked = engine.effects().filter_map(|effect| asked(&ctx, &effect)).collect();
         engine.trace();
         let before = Snapshot::of(engine.params());
-        Self { engine, ctx, wait, before, count: 0, asked }
+        Self { engine, ctx, wait, before, secrets: BTreeSet::new(), count: 0, asked }
     }
 
     pub(super) fn protocol(&self) -> &Arc<Protocol> {
@@ -137,7 +140,7 @@ impl Trial {
         if fit != Fit::Full && taken != Taken::Ignored {
             let reasons = self.engine.mismatches(connection, kind, payload).into_iter();
             let about = reasons.filter(|reason| taker.is_none_or(|taker| taker == reason.response));
-            let mask = mask(self.engine.params());
+            let mask = self.mask();
             let why = about.map(|reason| Why {
                 response: Some(named_response(&protocol, reason.response)),
                 why: masked(&mask, &reason.why),
@@ -170,7 +173,7 @@ impl Trial {
                 let came = session::Outcome::Answer {
                     status: given.status,
                     answer: given.answer,
-                    retry_after: None,
+                    retry_after: retry_after(given.answer.headers, self.ctx.wall),
                 };
                 let verdict = self.engine.answered(&mut self.ctx, asked.id, came);
                 let caused = self.caused();
@@ -190,7 +193,7 @@ impl Trial {
         };
         outcome.taken = if refused.is_some() { "part" } else { "whole" };
         outcome.unreadable = unreadable;
-        let mask = mask(self.engine.params());
+        let mask = self.mask();
         outcome.answers = Some(Answers {
             session: Named { id: described.id.0, name: described.name.clone() },
             exchange: given.exchange + 1,
@@ -218,6 +221,8 @@ impl Trial {
         size: usize,
     ) -> Outcome {
         self.count += 1;
+        self.secrets.clear();
+        self.learn();
         Outcome {
             kind,
             number: self.count,
@@ -262,8 +267,24 @@ impl Trial {
         caused
     }
 
+    /// What must not be seen in what is told of the present input.
+    fn mask(&self) -> Mask {
+        masking(&self.secrets)
+    }
+
+    /// Keeps the secrets of now: what follows may clear them.
+    fn learn(&mut self) {
+        self.secrets.extend(Mask::of(self.engine.params()).secrets().cloned());
+    }
+
     fn take(&mut self, caused: &mut Caused, after: Duration) {
         let (steps, left_out) = self.engine.traced();
+        let params = self.engine.params();
+        let sets = steps.iter().filter_map(|traced| traced.step.read()).flat_map(|(sets, _)| sets);
+        let secret = sets.filter(|set| params.describe(set.param).secret);
+        let secret: Vec<Bytes> = secret.map(|set| set.value.to_bytes()).collect();
+        self.secrets.extend(secret);
+        self.learn();
         let effects: Vec<Effect> = self.engine.effects().collect();
         if !self.wait.is_zero() {
             self.asked.extend(effects.iter().filter_map(|effect| asked(&self.ctx, effect)));
@@ -286,10 +307,7 @@ impl Trial {
         for (param, why) in caused.steps().filter_map(Step::rejected) {
             refused.entry(param).or_insert(why);
         }
-        let mut mask = mask(params);
-        for set in sets.iter().filter(|set| params.describe(set.param).secret) {
-            mask.add(set.value.to_bytes());
-        }
+        let mask = masking(&self.secrets);
         let set = sets.iter().map(|set| set.param);
         let mut seen = BTreeSet::new();
         let all = set.chain(refused.keys().copied()).chain(changed.keys().copied());
@@ -341,12 +359,27 @@ impl Trial {
 
     fn end(&mut self, outcome: &mut Outcome, caused: Caused) {
         let protocol = self.protocol().clone();
-        let mask: Mask = mask(self.engine.params());
+        let mask = self.mask();
         outcome.left_out = caused.left_out;
         outcome.then = followed(&protocol, &mask, caused.turns);
         outcome.waiting = self.engine.queued();
         outcome.awaits = self.engine.awaited().map(|site| site.describe(&protocol)).collect();
     }
+}
+
+/// How long the peer wants to be left alone.
+fn retry_after(headers: &[(String, String)], wall: Wall) -> Option<Duration> {
+    let header = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.as_str())
+    };
+    RetryAfter::parse(header("retry-after")?, header("date")).map(|retry| retry.delay(wall))
+}
+
+fn masking(secrets: &BTreeSet<Bytes>) -> Mask {
+    let mut mask = Mask::default();
+    secrets.iter().for_each(|secret| mask.add(secret.clone()));
+    mask
 }
 
 /// Why a value was not taken; of a secret nothing of the value.

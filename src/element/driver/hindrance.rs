@@ -14,7 +14,7 @@ use crate::language::model::logic::{Group, GroupRun, Item};
 impl Driver {
     /// The last failure of requests over a connection; what keeps them from being sent goes behind it.
     pub(super) fn web_failure(&self, web: &Web) -> Option<Arc<FailureStatus>> {
-        web.last_failure.clone().or_else(|| self.hindrance(web).cloned())
+        web.failing.last().map(|(_, failure)| failure).or_else(|| self.hindrance(web)).cloned()
     }
 
     fn hindrance<'a>(&self, web: &'a Web) -> Option<&'a Arc<FailureStatus>> {

@@ -166,10 +166,16 @@ impl Driver {
     /// Keeps the status line of the last answer; who watches is woken only by another one.
     fn note_status_line(&mut self, connection: ConnectionIx, line: &str) {
         let at = self.ctx.wall;
-        let last = self.web(connection).and_then(|web| web.answered.take());
-        let same = last.filter(|(last, _)| **last == *line).map(|(last, _)| last);
-        self.status_is_old |= same.is_none();
-        let line = same.unwrap_or_else(|| Arc::from(self.masked_text(line)));
+        let last = self.web(connection).and_then(|web| web.answered.take()).map(|(last, _)| last);
+        let line = match last {
+            Some(last) if *last == *line => last,
+            last => {
+                let line = self.masked_text(line);
+                let same = last.filter(|last| **last == *line);
+                self.status_is_old |= same.is_none();
+                same.unwrap_or_else(|| Arc::from(line))
+            }
+        };
         if let Some(web) = self.web(connection) {
             web.answered = Some((line, at));
         }

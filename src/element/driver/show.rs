@@ -128,37 +128,12 @@ impl Driver {
 
     /// What must not be seen of what comes and goes: every secret of the element as it is now.
     pub(super) fn mask(&self) -> Mask {
-        let mut mask = Mask::default();
-        self.hide(&mut mask);
-        mask
+        Mask::of(self.engine.params())
     }
 
     /// Hides every secret of the element as it is now.
     pub(super) fn hide(&self, mask: &mut Mask) {
-        let params = self.engine.params();
-        let standalone = params.standalone().filter(|param| params.describe(*param).secret);
-        standalone.for_each(|param| mask.add(params.get(param).to_bytes()));
-        let tables = (0..self.spec.protocol.tables.len()).filter_map(TableIx::new);
-        tables.flat_map(|table| self.secret_cells(table)).for_each(|cell| mask.add(cell));
-        // Without `Bearer`, as a peer gives it.
-        for token in &self.spec.protocol.tokens {
-            let value = params.get(token.param).to_text();
-            let bare = value.strip_prefix(&*token.prefix).filter(|_| params.describe(token.param).secret);
-            mask.add(Bytes::copy_from_slice(bare.unwrap_or_default().as_bytes()));
-        }
-    }
-
-    /// What stands in the secret columns of a table.
-    fn secret_cells(&self, table: TableIx) -> impl Iterator<Item = Bytes> {
-        let params = self.engine.params();
-        let columns = self.spec.protocol.table(table).columns.iter().enumerate();
-        let secret = columns.filter(|(_, column)| self.spec.protocol.param(column.param).secret);
-        let secret: Vec<usize> = secret.map(|(index, _)| index).collect();
-        let rows = (!secret.is_empty()).then(|| params.rows(table).iter());
-        rows.into_iter().flatten().flat_map(move |row| {
-            let cell = |index: &usize| row.cells().get(*index).map(Value::to_bytes);
-            secret.iter().filter_map(cell).collect::<Vec<_>>()
-        })
+        mask.add_all(self.engine.params());
     }
 
     /// A text with every secret of the element replaced by `***`, also one that was cut or made printable.

@@ -35,10 +35,10 @@ pub(super) struct Web {
     pub(super) target: Option<Arc<str>>,
     /// The status line of the last answer, masked, and when it came.
     pub(super) answered: Option<(Arc<str>, Wall)>,
-    pub(super) last_failure: Option<Arc<FailureStatus>>,
-    /// Exchanges that people have been told of as failing, and that have not worked since.
+    /// Exchanges that people have been told of as failing, and that have not worked since, each with its last failure; the
+    /// latest is at the end.
     // Bound: one for each exchange of the definition.
-    pub(super) failing: Vec<(SessionIx, usize)>,
+    pub(super) failing: Vec<((SessionIx, usize), Arc<FailureStatus>)>,
     /// Why sessions could not ask at all, or got no token, until they have worked.
     // Bound: three for each session of the definition.
     pub(super) hindered: Vec<(SessionIx, Hindrance, Arc<FailureStatus>)>,

@@ -101,13 +101,10 @@ impl Driver {
     /// An exchange works; whether that is news.
     pub(super) fn web_works(&mut self, connection: ConnectionIx, exchange: (SessionIx, usize)) -> bool {
         let Some(web) = self.web(connection) else { return false };
-        let before = web.failing.len();
-        web.failing.retain(|failing| *failing != exchange);
-        let news = web.failing.len() < before;
-        if web.failing.is_empty() && web.last_failure.take().is_some() {
-            self.status_is_old = true;
-        }
-        news
+        let Some(at) = web.failing.iter().position(|(failing, _)| *failing == exchange) else { return false };
+        web.failing.remove(at);
+        self.status_is_old = true;
+        true
     }
 
     /// An exchange has failed; whether that is news.
@@ -118,18 +115,16 @@ impl Driver {
         failure: FailureStatus,
     ) -> bool {
         let Some(web) = self.web(connection) else { return false };
-        let news = !web.failing.contains(&exchange);
-        if news {
-            web.failing.push(exchange);
+        let shown = web.failing.last().map(|(_, failure)| failure.summary.clone());
+        let before = web.failing.iter().position(|(failing, _)| *failing == exchange);
+        if let Some(at) = before {
+            web.failing.remove(at);
         }
-        let old = web.last_failure.replace(Arc::new(failure));
-        let same = |old: &FailureStatus, web: &Web| {
-            web.last_failure.as_ref().is_some_and(|new| new.summary == old.summary)
-        };
         // Who watches is not woken for the same failure again.
-        let differs = !old.is_some_and(|old| same(&old, web));
+        let differs = shown.is_none_or(|shown| shown != failure.summary);
+        web.failing.push((exchange, Arc::new(failure)));
         self.status_is_old |= differs;
-        news
+        before.is_none()
     }
 
     /// Why what a link needs before it opens could not be fetched, if that is known.

@@ -32,7 +32,7 @@ pub fn requests(
 ) -> Vec<ExplainedRequest> {
     let protocol = params.protocol().clone();
     let described = protocol.connection(connection);
-    let mask = mask(params);
+    let mask = Mask::of(params);
     let mut explained = Vec::new();
     for Asked { session, position, instead_of } in asked(params, connection) {
         let session = protocol.session(session);
@@ -114,14 +114,6 @@ fn second_of(protocol: &Protocol, first: ConnectionIx) -> Option<ConnectionIx> {
     let described = protocol.connection(first);
     let mut others = protocol.connections.iter().filter(|_| described.redundant_polling);
     others.find(|other| other.index != first && other.kind == described.kind).map(|other| other.index)
-}
-
-/// Every secret that stands in a parameter now.
-fn mask(params: &Params) -> Mask {
-    let mut mask = Mask::default();
-    let secrets = params.standalone().filter(|param| params.describe(*param).secret);
-    secrets.for_each(|param| mask.add(params.get(param).to_bytes()));
-    mask
 }
 
 fn shown(mask: &Mask, bytes: &[u8]) -> String {

@@ -1,8 +1,10 @@
-//! Hides secret values in what is shown, also where a peer gives them back escaped; knows no parameter.
+//! Hides secret values in what is shown, also where a peer gives them back escaped; shows nothing itself.
 
 use bytes::Bytes;
 
-use crate::value::Secret;
+use crate::engine::param::Params;
+use crate::language::model::id::TableIx;
+use crate::value::{Secret, Value};
 
 /// What stands for a secret.
 const STARS: &[u8] = b"***";
@@ -38,6 +40,41 @@ pub enum Ends {
 }
 
 impl Mask {
+    /// Every secret that stands in a parameter or a cell now, and each token without its scheme, as a peer gives it.
+    pub fn of(params: &Params) -> Self {
+        let mut mask = Self::default();
+        mask.add_all(params);
+        mask
+    }
+
+    /// Hides what [`Self::of`] hides, too.
+    pub fn add_all(&mut self, params: &Params) {
+        let protocol = params.protocol();
+        for param in params.standalone().filter(|param| params.describe(*param).secret) {
+            self.add(params.get(param).to_bytes());
+        }
+        for (at, table) in protocol.tables.iter().enumerate() {
+            let Some(ix) = TableIx::new(at) else { continue };
+            let columns = table.columns.iter().enumerate();
+            let secret: Vec<usize> = columns
+                .filter(|(_, column)| protocol.param(column.param).secret)
+                .map(|(position, _)| position)
+                .collect();
+            if secret.is_empty() {
+                continue;
+            }
+            for row in params.rows(ix).iter() {
+                let cells = secret.iter().filter_map(|position| row.cells().get(*position));
+                cells.map(Value::to_bytes).for_each(|cell| self.add(cell));
+            }
+        }
+        for token in protocol.tokens.iter().filter(|token| params.describe(token.param).secret) {
+            let value = params.get(token.param).to_text();
+            let bare = value.strip_prefix(&*token.prefix).unwrap_or_default();
+            self.add(Bytes::copy_from_slice(bare.as_bytes()));
+        }
+    }
+
     /// Hides one more; an empty one is nothing to hide.
     pub fn add(&mut self, secret: Bytes) {
         if !secret.is_empty() {

@@ -274,7 +274,6 @@ impl Engine {
             let (session, exchange) = (requests.session, requests.exchange);
             Step::Answer { session, exchange, sets: got.sets.clone(), dropped: got.dropped + got.unsaid }
         });
-        {}
         // The last frame runs first: what the end causes waits for the events of the values.
         let verdict = self.advance_requests(ctx, queue, Input::Answered(meaning));
         let got = response::with_parts(&self.params, &self.layouts, got);

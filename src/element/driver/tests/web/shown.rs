@@ -202,6 +202,48 @@ async fn a_request_that_keeps_failing_is_warned_about_once_until_it_works() {
 }
 
 #[tokio::test]
+async fn what_still_fails_is_shown_when_something_else_works_again() {
+    bounded(async {
+        let mut web = Web::start().await;
+        let second =
+            r#"<Connection id="2"><Request verb="GET" url="/more"/><Response/></Connection></Session>"#;
+        let definition = WEB.replace(
+            r#"<Content pid="15"/></Response>
+      </Connection>
+    </Session>"#,
+            &format!(r#"<Content pid="15"/></Response></Connection>{second}"#),
+        );
+        assert!(definition.contains(second), "the definition has changed");
+        let rig = rig_of(&web, &definition, &[]);
+        let _waiting = web.expect("POST /token").await;
+        rig.set(50, "status").await;
+        web.expect("GET /status").await.ok("");
+        web.expect("GET /more").await.answer("500 Second", "", "");
+        until_failure(&rig, Some("the peer answered `HTTP/1.1 500 Second`")).await;
+        rig.set(50, "status").await;
+        web.expect("GET /status").await.answer("500 First", "", "");
+        until_failure(&rig, Some("the peer answered `HTTP/1.1 500 First`")).await;
+        rig.set(50, "status").await;
+        web.expect("GET /status").await.ok("");
+        let more = web.expect("GET /more").await;
+        until_failure(&rig, Some("the peer answered `HTTP/1.1 500 Second`")).await;
+        more.ok("");
+        until_failure(&rig, None).await;
+    })
+    .await;
+}
+
+/// Waits until connection 2 shows this failure.
+async fn until_failure(rig: &Rig, summary: Option<&str>) {
+    let mut status = rig.handle.watch_status();
+    let shown = |status: &Arc<Status>| {
+        let http = status.connections[2].http.as_ref().expect("it carries requests");
+        http.last_failure.as_ref().map(|failure| failure.summary.clone()).as_deref() == summary
+    };
+    drop(status.wait_for(shown).await.expect("it runs"));
+}
+
+#[tokio::test]
 async fn no_token_and_no_secret_is_seen_anywhere() {
     let (log, _guard) = logged();
     bounded(async {

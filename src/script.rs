@@ -8,6 +8,7 @@
 //!
 //! A script sees `protocol` and the language, and nothing else: no file, no network, no clock finer than a millisecond.
 
+mod allowance;
 pub mod declaration;
 mod failure;
 pub mod host;

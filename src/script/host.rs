@@ -64,11 +64,16 @@ pub struct Host {
 pub struct Watch(Arc<Clock>);
 
 impl Watch {
-    /// For how long a run goes on that should have been stopped: a few of the language's own functions cannot be interrupted.
-    pub fn overdue(&self) -> Duration {
-        self.0.overdue()
+    /// Gives the element up if a run goes on that should have been stopped so long ago: a few of the language's own functions
+    /// cannot be interrupted. Says whether it is given up: if that run returns, it has no effect any more.
+    pub fn give_up(&self, overdue: Duration) -> bool {
+        self.0.abandon(overdue)
     }
 }
+
+/// What a run unwinds with, through the engine and the driver, whose element was given up while it went on.
+#[derive(Clone, Copy, Debug)]
+pub struct Abandoned;
 
 impl Host {
     /// Costs nothing before a script runs.
@@ -89,6 +94,10 @@ impl Scripts for Host {
             None => Machine::new(&self.plan, &self.clock)?,
         };
         let result = machine.run(engine, ctx, run);
+        if self.clock.is_abandoned() {
+            // Another element has taken the place of this one; what waits in this engine must not come out.
+            std::panic::resume_unwind(Box::new(Abandoned));
+        }
         self.machine = Some(machine).filter(|machine| !machine.is_spoilt());
         result
     }
@@ -107,5 +116,80 @@ impl Scripts for Nested {
 
     fn has_room(&self) -> bool {
         lent::inside(|inside| inside.has_room()).unwrap_or(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::logic::{First, Options};
+    use crate::engine::param::Origin;
+    use crate::language::model::id::ParamId;
+    use crate::language::source::Source;
+    use crate::script::load;
+    use crate::script::pool::real_now;
+    use crate::value::Wall;
+
+    const DEFINITION: &str = r#"<Protocol><Name>test</Name><Version>1.0.0.1</Version><Params>
+        <Param id="1"><Name>Go</Name><Type>write</Type><Interprete><Type>string</Type></Interprete></Param>
+        <Param id="2"><Name>Done</Name><Type>read</Type><Interprete><Type>string</Type></Interprete></Param></Params>
+        <QActions><QAction id="1" encoding="javascript" triggers="1"><![CDATA[
+        function Run(protocol) {
+            protocol.SetParameter(2, "before");
+            // A search that QuickJS does not interrupt, and not so long that the guard refuses it.
+            try { "x".repeat(1e6).indexOf("x".repeat(900) + "y"); protocol.SetParameter(2, "after"); } catch { }
+        }]]></QAction></QActions></Protocol>"#;
+
+    fn plan(limits: Limits) -> Plan {
+        let source = Source::new("test.xml", DEFINITION);
+        let protocol = load::whole(&source, None).protocol.unwrap();
+        Plan { protocol, element: "unit".into(), limits }
+    }
+
+    #[test]
+    fn a_run_that_ends_after_it_was_given_up_has_no_effect() {
+        let plan = plan(Limits { time: Duration::from_millis(5), ..Limits::default() });
+        let protocol = Arc::clone(&plan.protocol);
+        let host = Host::new(plan);
+        let watch = host.watch();
+        let run = move || {
+            let mut engine = Engine::new(Arc::clone(&protocol), Options::default());
+            engine.set_scripts(Box::new(host));
+            let mut ctx = Context::new(real_now(), Wall(0), 7);
+            engine.start(&mut ctx, First::default());
+            let param = |id| protocol.param_by_id(ParamId(id)).unwrap();
+            let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                engine.set(&mut ctx, param(1), None, "x".into(), Origin::User)
+            }));
+            let done = engine.params().get(param(2)).to_text().to_string();
+            (unwound.is_err_and(|why| why.is::<Abandoned>()), done)
+        };
+        let running = std::thread::spawn(run);
+        while !watch.give_up(Duration::from_millis(1)) {
+            assert!(!running.is_finished(), "it has ended before it could be given up");
+            std::thread::yield_now();
+        }
+        assert_eq!(running.join().unwrap(), (true, "before".to_owned()));
+    }
+
+    #[test]
+    fn only_a_run_that_goes_on_too_long_is_given_up_and_for_ever() {
+        let host = Host::new(plan(Limits::default()));
+        let watch = host.watch();
+        assert!(!watch.give_up(Duration::ZERO), "nothing runs");
+        let outer = host.clock.begin(Duration::from_secs(60));
+        assert!(!watch.give_up(Duration::ZERO), "it has time left");
+        host.clock.end(outer);
+        let outer = host.clock.begin(Duration::ZERO);
+        let began = real_now();
+        while began.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        assert!(!watch.give_up(Duration::from_secs(60)), "it is late, but not so much");
+        assert!(watch.give_up(Duration::from_millis(1)));
+        host.clock.end(outer);
+        assert!(host.clock.is_abandoned() && host.clock.is_over());
+        host.clock.begin(Duration::from_secs(60));
+        assert!(host.clock.is_abandoned() && host.clock.is_over());
     }
 }

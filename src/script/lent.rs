@@ -47,11 +47,14 @@ pub(super) fn within<R>(inside: &dyn Inside, work: impl FnOnce() -> R) -> R {
 ///
 /// # Errors
 ///
-/// No script runs: a method of `protocol` was called while a module was being loaded.
+/// No script runs: a method of `protocol` was called while a module was being loaded. Or the element was given up.
 pub(super) fn with<'js, R>(ctx: &Ctx<'js>, work: impl FnOnce(Lent<'_>) -> Result<R>) -> Result<R> {
     if !LENT.is_set() {
         let why = "the element can be used only while the function that a trigger calls is running";
         return Err(Exception::throw_message(ctx, why));
+    }
+    if inside(|inside| inside.state().clock.is_abandoned()) == Some(true) {
+        return Err(Exception::throw_message(ctx, "interrupted"));
     }
     LENT.with(|(engine, now, run)| work(Lent { engine, now, run }))
 }

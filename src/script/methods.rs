@@ -8,6 +8,7 @@ use crate::engine::logic::effect::{ScriptLine, Severity};
 use crate::engine::logic::script::{Input, Refused, Run};
 use crate::language::model::id::{ParamId, ParamIx, TriggerId};
 use crate::language::model::{Access, Protocol};
+use crate::script::allowance::{Allowance, in_time};
 use crate::script::host::Plan;
 use crate::script::lent::{self, Lent};
 use crate::script::{tables, values};
@@ -371,8 +372,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, plan: &Plan) -> Result<Object<'js>> {
         ("error", Severity::Warning),
     ] {
         let write = move |ctx: Ctx<'js>, parts: Rest<Js<'js>>| -> Result<()> {
-            let text: Vec<String> = parts.0.iter().map(|part| shown(&ctx, part)).collect();
-            write_line(&ctx, severity, text.join(" "))
+            write_line(&ctx, severity, line_of(&ctx, &parts.0)?)
         };
         console.set(name, Function::new(ctx.clone(), write)?)?;
     }
@@ -495,19 +495,13 @@ fn set<'js>(
     Ok(Js::new_int(ctx.clone(), -1))
 }
 
-/// The members of an argument that has to be an array.
-pub(super) fn members<'js>(ctx: &Ctx<'js>, method: &str, argument: Option<&Js<'js>>) -> Result<Vec<Js<'js>>> {
-    let Some(array) = argument.and_then(|argument| argument.as_array()) else {
-        return Err(Exception::throw_type(ctx, &format!("{method}: an array is missing")));
-    };
-    array.iter().collect()
-}
-
 fn get_parameters<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
-    let ids = members(ctx, "GetParameters", arguments.first())?;
+    let mut allowance = Allowance::default();
+    let ids = allowance.members(ctx, "GetParameters", arguments.first())?;
     lent::with(ctx, |mut lent| {
         let array = Array::new(ctx.clone())?;
         for (at, id) in ids.iter().enumerate() {
+            in_time(ctx)?;
             let value = match param(ctx, &mut lent, "GetParameters", Some(id))? {
                 Some(param) => value_of(ctx, &lent, param)?,
                 None => Js::new_null(ctx.clone()),
@@ -520,17 +514,19 @@ fn get_parameters<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>>
 
 fn set_parameters<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     const NAME: &str = "SetParameters";
-    let ids = members(ctx, NAME, arguments.first())?;
-    let given = members(ctx, NAME, arguments.get(1))?;
+    let mut allowance = Allowance::default();
+    let ids = allowance.members(ctx, NAME, arguments.first())?;
+    let given = allowance.members(ctx, NAME, arguments.get(1))?;
     if ids.len() != given.len() {
         let why = format!("{NAME}: {} ids and {} values", ids.len(), given.len());
         return Err(Exception::throw_range(ctx, &why));
     }
-    let given = given.iter().map(|value| values::from_js(ctx, value)).collect::<Result<Vec<_>>>()?;
+    let given = given.iter().map(|value| allowance.value(ctx, value)).collect::<Result<Vec<_>>>()?;
     lent::with(ctx, |mut lent| {
         let mut answers = vec![-1; ids.len()];
         let (mut sets, mut places) = (Vec::new(), Vec::new());
         for (at, (id, value)) in ids.iter().zip(given).enumerate() {
+            in_time(ctx)?;
             if let Some(param) = param(ctx, &mut lent, NAME, Some(id))? {
                 sets.push((param, value));
                 places.push((at, param));
@@ -659,6 +655,33 @@ fn log<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     Ok(undefined(ctx))
 }
 
+/// The parts of a line, with a blank between them, as far as they fit into one.
+fn line_of<'js>(ctx: &Ctx<'js>, parts: &[Js<'js>]) -> Result<String> {
+    let (mut line, mut room) = (String::new(), MAX_LINE);
+    for (at, part) in parts.iter().enumerate() {
+        in_time(ctx)?;
+        if at > 0 {
+            line.push(' ');
+        }
+        let part = cut(shown(ctx, part), room);
+        line.push_str(&part);
+        room = room.saturating_sub(part.chars().count() + 1);
+        if room == 0 {
+            break;
+        }
+    }
+    Ok(line)
+}
+
+/// The beginning of a text. The mark at its end tells those who hide secrets that it was cut.
+pub(super) fn cut(mut text: String, limit: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(limit) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A value in the log: a text as it is, anything else as JSON where that is possible.
 fn shown<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> String {
     if let Some(text) = value.as_string() {
@@ -686,10 +709,7 @@ fn shown<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> String {
 }
 
 fn write_line(ctx: &Ctx<'_>, severity: Severity, text: String) -> Result<()> {
-    let text = match text.char_indices().nth(MAX_LINE) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text,
-    };
+    let text = cut(text, MAX_LINE);
     let Some(lines) = lent::inside(|inside| inside.state().lines.get()) else { return Ok(()) };
     lent::with(ctx, |lent| {
         const SECOND: std::time::Duration = std::time::Duration::from_secs(1);

@@ -90,7 +90,8 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel-safe: work that has begun runs to its end, and its result is lost.
+    /// Not cancel-safe: work that has begun runs to its end, and its result is lost. Its place is free at once: whoever gives
+    /// up work that does not end must not take a place from all others for ever.
     pub async fn run<T: Send + 'static>(
         &self,
         pace: Pace,
@@ -98,8 +99,8 @@ impl Pool {
     ) -> Result<(T, Pace), Ended> {
         let slow = if pace.is_slow() { place(&self.slow).await } else { None };
         let place = place(&self.all).await;
+        let _places = (place, slow);
         blocking(move || {
-            let _places = (place, slow);
             let began = real_now();
             let result = work();
             (result, if began.elapsed() >= LONG { Pace::slow() } else { pace })
@@ -146,5 +147,25 @@ mod tests {
         (0..8).for_each(|_| hold.send(()).unwrap());
         while tasks.join_next().await.is_some() {}
         assert_eq!(pool.all.available_permits(), 4);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn work_that_is_given_up_gives_its_place_back_before_it_ends() {
+        let pool = Pool::new(2, Limits::default());
+        let mut ends = Vec::new();
+        for pace in [Pace::slow(), Pace::slow(), Pace::default(), Pace::default()] {
+            let (end, ended) = mpsc::channel::<()>();
+            let (begin, mut begun) = tokio::sync::mpsc::channel(1);
+            let work = move || begin.blocking_send(()).is_ok() && ended.recv().is_ok();
+            let mut running = Box::pin(pool.run(pace, work));
+            tokio::select! {
+                _ = &mut running => panic!("it has ended"),
+                begun = begun.recv() => assert_eq!(begun, Some(())),
+            }
+            drop(running);
+            ends.push(end);
+        }
+        assert_eq!(pool.run(Pace::slow(), || 5).await.unwrap().0, 5);
+        assert_eq!((pool.all.available_permits(), pool.slow.available_permits()), (2, 1));
     }
 }

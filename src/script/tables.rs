@@ -9,8 +9,9 @@ use crate::engine::logic::script::Refused;
 use crate::engine::param::{Cells, Fill};
 use crate::language::model::id::{ParamId, TableIx};
 use crate::language::model::param::ColumnKind;
+use crate::script::allowance::{Allowance, MEMBER, in_time};
 use crate::script::lent::{self, Lent};
-use crate::script::methods::{members, param, refused};
+use crate::script::methods::{param, refused};
 use crate::script::values;
 use crate::value::Value;
 
@@ -38,7 +39,12 @@ fn table<'js>(
     Ok(table)
 }
 
-fn cell<'js>(ctx: &Ctx<'js>, value: &Js<'js>, null: Null) -> Result<Option<Value>> {
+fn cell<'js>(
+    ctx: &Ctx<'js>,
+    allowance: &mut Allowance,
+    value: &Js<'js>,
+    null: Null,
+) -> Result<Option<Value>> {
     if let Some(symbol) = value.as_symbol() {
         let description = symbol.description()?;
         let text = description.as_string().map(values::string).transpose()?;
@@ -53,11 +59,22 @@ fn cell<'js>(ctx: &Ctx<'js>, value: &Js<'js>, null: Null) -> Result<Option<Value
     if value.is_undefined() || (value.is_null() && null == Null::Leaves) {
         return Ok(None);
     }
-    values::from_js(ctx, value).map(Some)
+    allowance.value(ctx, value).map(Some)
 }
 
-fn cells<'js>(ctx: &Ctx<'js>, method: &str, row: Option<&Js<'js>>, null: Null) -> Result<Cells> {
-    members(ctx, method, row)?.iter().map(|value| cell(ctx, value, null)).collect()
+fn cells<'js>(
+    ctx: &Ctx<'js>,
+    allowance: &mut Allowance,
+    method: &str,
+    row: Option<&Js<'js>>,
+    null: Null,
+) -> Result<Cells> {
+    let members = allowance.members(ctx, method, row)?;
+    let one = |value: &Js<'js>| {
+        allowance.member(ctx)?;
+        cell(ctx, allowance, value, null)
+    };
+    members.iter().map(one).collect()
 }
 
 /// The key of a row: by itself, or of the row at a place that is counted from `first`.
@@ -69,6 +86,21 @@ fn key_of(lent: &Lent<'_>, table: TableIx, argument: Option<&Js<'_>>, first: i32
     let place = values::whole(Some(argument))?.checked_sub(first)?;
     let row = lent.engine.params().rows(table).at(usize::try_from(place).ok()?)?;
     Some(row.key().clone())
+}
+
+/// The keys that members of an array are; none where one is no key.
+fn keys_of<'js>(
+    ctx: &Ctx<'js>,
+    allowance: &mut Allowance,
+    members: &[Js<'js>],
+) -> Result<Vec<Option<Arc<str>>>> {
+    let one = |member: &Js<'js>| {
+        allowance.member(ctx)?;
+        let key = values::key(Some(member));
+        allowance.take(ctx, key.as_ref().map_or(0, |key| key.len()))?;
+        Ok(key)
+    };
+    members.iter().map(one).collect()
 }
 
 fn edit<'js>(
@@ -107,7 +139,9 @@ fn flag<'js>(ctx: &Ctx<'js>, flag: bool) -> Js<'js> {
 fn add<'js>(ctx: &Ctx<'js>, method: &str, arguments: &[Js<'js>]) -> Result<Option<(TableIx, Arc<str>)>> {
     let row = arguments.get(1).filter(|row| !row.is_undefined() && !row.is_null());
     let given = match row {
-        Some(row) if row.is_array() => Some(cells(ctx, method, Some(row), Null::Leaves)?),
+        Some(row) if row.is_array() => {
+            Some(cells(ctx, &mut Allowance::default(), method, Some(row), Null::Leaves)?)
+        }
         Some(_) | None => None,
     };
     lent::with(ctx, |mut lent| {
@@ -150,7 +184,7 @@ pub(super) fn add_row_return_key<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> 
 
 pub(super) fn set_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     const NAME: &str = "SetRow";
-    let cells = cells(ctx, NAME, arguments.get(2), Null::Leaves)?;
+    let cells = cells(ctx, &mut Allowance::default(), NAME, arguments.get(2), Null::Leaves)?;
     lent::with(ctx, |mut lent| {
         let changes = Array::new(ctx.clone())?;
         let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else {
@@ -186,18 +220,26 @@ pub(super) fn get_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'
 
 pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     const NAME: &str = "DeleteRow";
+    let mut allowance = Allowance::default();
     let several = match arguments.get(1) {
-        Some(keys) if keys.is_array() => Some(members(ctx, NAME, Some(keys))?),
+        Some(keys) if keys.is_array() => Some(allowance.members(ctx, NAME, Some(keys))?),
         Some(_) | None => None,
     };
     lent::with(ctx, |mut lent| {
         let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else { return Ok(number(ctx, 0)) };
-        let keys: Vec<Arc<str>> = match several {
-            Some(keys) => keys.iter().filter_map(|key| values::key(Some(key))).collect(),
-            None => key_of(&lent, table, arguments.get(1), 1).into_iter().collect(),
-        };
-        for key in keys {
-            edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+        match several {
+            Some(keys) => {
+                // One event for each row, as if they were deleted one after the other.
+                for key in keys_of(ctx, &mut allowance, &keys)?.into_iter().flatten() {
+                    in_time(ctx)?;
+                    edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+                }
+            }
+            None => {
+                if let Some(key) = key_of(&lent, table, arguments.get(1), 1) {
+                    edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+                }
+            }
         }
         Ok(number(ctx, lent.engine.params().rows(table).len()))
     })
@@ -260,12 +302,23 @@ pub(super) fn get_key_position<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Re
 }
 
 /// Rows out of columns: each list of values goes to the next column that is filled from outside.
-fn rows_of<'js>(ctx: &Ctx<'js>, method: &str, argument: Option<&Js<'js>>) -> Result<Vec<Vec<Option<Value>>>> {
-    let lists = members(ctx, method, argument)?;
-    lists.iter().map(|list| cells(ctx, method, Some(list), Null::Clears)).collect()
+fn rows_of<'js>(
+    ctx: &Ctx<'js>,
+    allowance: &mut Allowance,
+    method: &str,
+    argument: Option<&Js<'js>>,
+) -> Result<Vec<Vec<Option<Value>>>> {
+    let lists = allowance.members(ctx, method, argument)?;
+    lists.iter().map(|list| cells(ctx, allowance, method, Some(list), Null::Clears)).collect()
 }
 
-fn turned(lent: &Lent<'_>, table: TableIx, columns: Vec<Vec<Option<Value>>>) -> Vec<Cells> {
+fn turned(
+    ctx: &Ctx<'_>,
+    allowance: &mut Allowance,
+    lent: &Lent<'_>,
+    table: TableIx,
+    columns: Vec<Vec<Option<Value>>>,
+) -> Result<Vec<Cells>> {
     let described = lent.engine.protocol().table(table);
     let filled = described
         .columns
@@ -274,6 +327,8 @@ fn turned(lent: &Lent<'_>, table: TableIx, columns: Vec<Vec<Option<Value>>>) -> 
         .filter(|(at, column)| column.kind == ColumnKind::Retrieved || *at == usize::from(described.key));
     let places: Vec<usize> = filled.map(|(at, _)| at).collect();
     let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    // The columns that are not given are cells too.
+    allowance.take(ctx, height.saturating_mul(described.columns.len()).saturating_mul(MEMBER))?;
     let mut rows = vec![vec![None; described.columns.len()]; height];
     for (place, column) in places.into_iter().zip(columns) {
         for (row, value) in rows.iter_mut().zip(column) {
@@ -282,11 +337,12 @@ fn turned(lent: &Lent<'_>, table: TableIx, columns: Vec<Vec<Option<Value>>>) -> 
             }
         }
     }
-    rows
+    Ok(rows)
 }
 
 fn fill<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, mode: Fill) -> Result<Js<'js>> {
-    let lists = rows_of(ctx, method, arguments.get(1))?;
+    let mut allowance = Allowance::default();
+    let lists = rows_of(ctx, &mut allowance, method, arguments.get(1))?;
     let option = values::whole(arguments.get(2));
     lent::with(ctx, |mut lent| {
         let Some(table) = table(ctx, &mut lent, method, arguments.first())? else {
@@ -294,7 +350,7 @@ fn fill<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, mode: Fill) ->
         };
         let (rows, mode) = match option {
             Some(option) => (lists, if option == 1 { Fill::Merge } else { mode }),
-            None => (turned(&lent, table, lists), mode),
+            None => (turned(ctx, &mut allowance, &lent, table, lists)?, mode),
         };
         Ok(flag(ctx, edit(ctx, &mut lent, method, table, TableEdit::Fill { rows, mode })?))
     })
@@ -310,8 +366,10 @@ pub(super) fn fill_array_no_delete<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -
 
 pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     const NAME: &str = "FillArrayWithColumn";
-    let keys = members(ctx, NAME, arguments.get(2))?;
-    let given = cells(ctx, NAME, arguments.get(3), Null::Clears)?;
+    let mut allowance = Allowance::default();
+    let keys = allowance.members(ctx, NAME, arguments.get(2))?;
+    let given = cells(ctx, &mut allowance, NAME, arguments.get(3), Null::Clears)?;
+    let keys = keys_of(ctx, &mut allowance, &keys)?;
     if keys.len() != given.len() {
         let why = format!("{NAME}: {} keys and {} values", keys.len(), given.len());
         return Err(Exception::throw_range(ctx, &why));
@@ -331,13 +389,15 @@ pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>])
                 .script_report(lent.now, lent.run.script, || format!("{NAME}: the table has no such column"));
             return Ok(flag(ctx, false));
         };
-        let row = |(key, value): (&Js<'js>, Option<Value>)| {
+        let row = |(key, value): (Arc<str>, Option<Value>)| {
             let mut cells: Cells = vec![None; width];
             *cells.get_mut(usize::from(column))? = value;
-            *cells.get_mut(key_column)? = Some(Value::Text(values::key(Some(key))?));
+            *cells.get_mut(key_column)? = Some(Value::Text(key));
             Some(cells)
         };
-        let rows = keys.iter().zip(given).filter_map(row).collect();
+        allowance.take(ctx, keys.len().saturating_mul(width).saturating_mul(MEMBER))?;
+        let pairs = keys.into_iter().zip(given).filter_map(|(key, value)| Some((key?, value)));
+        let rows = pairs.filter_map(row).collect();
         Ok(flag(ctx, edit(ctx, &mut lent, NAME, table, TableEdit::Fill { rows, mode: Fill::Merge })?))
     })
 }

@@ -65,7 +65,7 @@ impl Driver {
             match tokio::time::timeout(LOOK, running.as_mut()).await {
                 Ok(ended) => break ended,
                 // The thread is lost, and the element with it; another one is started by whoever owns this task.
-                Err(_) if watch.overdue() >= LOST => {
+                Err(_) if watch.give_up(LOST) => {
                     panic!(
                         "a script of {name} cannot be stopped: it is in a function of the language that never ends"
                     )

@@ -152,6 +152,55 @@ fn values_that_are_too_large_are_refused_and_what_one_input_sets_is_bounded() {
 }
 
 #[test]
+fn what_methods_take_out_of_the_engine_is_bounded_too() {
+    const MEMBERS: &str = "an array has more than 1048576 members";
+    const BYTES: &str = "more than 64 MiB in one call";
+    for (body, expected) in [
+        ("protocol.SetParameters(new Array(2 ** 31), []);", MEMBERS),
+        ("protocol.SetParameters([10], new Array(2 ** 32 - 1));", MEMBERS),
+        ("protocol.GetParameters(new Array(2 ** 31));", MEMBERS),
+        ("protocol.SetRow(1000, 'a', new Array(2 ** 31));", MEMBERS),
+        ("protocol.AddRow(1000, new Array(2 ** 31));", MEMBERS),
+        ("protocol.AddRowReturnKey(1000, new Array(2 ** 31));", MEMBERS),
+        ("protocol.DeleteRow(1000, new Array(2 ** 31));", MEMBERS),
+        ("protocol.FillArray(1000, new Array(2 ** 31));", MEMBERS),
+        ("protocol.FillArray(1000, [new Array(2 ** 31)]);", MEMBERS),
+        ("protocol.FillArrayNoDelete(1000, [['a'], new Array(2 ** 31)]);", MEMBERS),
+        ("protocol.FillArrayWithColumn(1000, 1002, new Array(2 ** 31), []);", MEMBERS),
+        ("protocol.FillArrayWithColumn(1000, 1002, [], new Array(2 ** 31));", MEMBERS),
+        ("let n = 0; protocol.GetParameters(new Proxy([], { get: () => n++ ? 'x' : 2 ** 40 }));", MEMBERS),
+        ("protocol.GetParameters(new Proxy([], { get: () => ({}) }));", "GetParameters: "),
+        // The same array, or the same text, is many cells: what is little in JavaScript is much outside.
+        ("protocol.FillArray(1000, new Array(1e5).fill(new Array(1e6)));", BYTES),
+        ("protocol.FillArray(1000, new Array(1e5).fill(new Array(1e3)), 0);", BYTES),
+        ("protocol.FillArray(1000, [['a'], new Array(500).fill('x'.repeat(1 << 20))]);", BYTES),
+        ("protocol.SetParameters(new Array(500).fill(10), new Array(500).fill('x'.repeat(1 << 20)));", BYTES),
+        ("protocol.SetRow(1000, 'a', new Array(500).fill('x'.repeat(1 << 20)));", BYTES),
+        ("protocol.AddRow(1000, new Array(500).fill('x'.repeat(1 << 20)));", BYTES),
+        ("protocol.DeleteRow(1000, new Array(500).fill('x'.repeat(1 << 20)));", BYTES),
+        ("protocol.FillArrayWithColumn(1000, 1002, new Array(500).fill('x'.repeat(1 << 20)), [1]);", BYTES),
+        ("protocol.FillArrayWithColumn(1000, 1002, [1], new Array(500).fill('x'.repeat(1 << 20)));", BYTES),
+    ] {
+        check(body, expected);
+    }
+    let lines = "function Run(protocol) {
+        const long = 'x'.repeat(1 << 20);
+        console.log(...new Array(500).fill(long));
+        console.log('y'.repeat(3990), 'zzzzzzzzzzz', 'never');
+        console.log(...new Array(10000).fill(''), 'never');
+        protocol.Log(long);
+    }";
+    let mut rig = Rig::new(&script(lines));
+    rig.go();
+    assert_eq!(rig.failures, []);
+    let long = format!("{}…", "x".repeat(4_000));
+    let expected = [&long, &format!("{} zzzzzzzzz…", "y".repeat(3990)), &" ".repeat(3_999), &long];
+    let lines: Vec<String> = rig.log().into_iter().filter(|line| !line.contains('=')).collect();
+    assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), expected.map(String::len));
+    assert_eq!(lines.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn tricks_with_prototypes_reach_nothing_else() {
     let tricks = "function Run(protocol) {
         Object.prototype.polluted = 'yes';

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::logic::Engine;
-use crate::engine::logic::script::{Failure, Run, Scripts};
+use crate::engine::logic::script::{Failure, Room, Run, Scripts};
 use crate::language::model::Protocol;
 use crate::script::lent;
 use crate::script::machine::{Clock, Machine};
+use crate::script::pool::real_now;
 use crate::value::Context;
 
 /// What one run of a script may take.
@@ -22,6 +23,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How many times the limit of one run all scripts of one input may run, those that cause each other counted once.
+    pub const RUNS: u32 = 3;
+
+    /// How long all scripts of one input may run together.
+    pub fn input(&self) -> Duration {
+        self.time.saturating_mul(Self::RUNS)
+    }
+
     /// How much of the stack the JavaScript of one script has: calls nest some thousand deep in it.
     pub(super) const STACK: usize = 512 << 10;
 
@@ -57,6 +66,8 @@ pub struct Host {
     plan: Arc<Plan>,
     clock: Arc<Clock>,
     machine: Option<Machine>,
+    /// For how long the scripts of the present input have run.
+    spent: Duration,
 }
 
 /// Watches the runs of a host from another thread.
@@ -78,7 +89,7 @@ pub struct Abandoned;
 impl Host {
     /// Costs nothing before a script runs.
     pub fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), clock: Arc::new(Clock::new()), machine: None }
+        Self { plan: Arc::new(plan), clock: Arc::new(Clock::new()), machine: None, spent: Duration::ZERO }
     }
 
     /// Watches its runs.
@@ -93,13 +104,24 @@ impl Scripts for Host {
             Some(machine) => machine,
             None => Machine::new(&self.plan, &self.clock)?,
         };
-        let result = machine.run(engine, ctx, run);
+        let began = real_now();
+        let result = machine.run(engine, ctx, run, self.plan.limits.input().saturating_sub(self.spent));
+        self.spent = self.spent.saturating_add(began.elapsed());
         if self.clock.is_abandoned() {
             // Another element has taken the place of this one; what waits in this engine must not come out.
             std::panic::resume_unwind(Box::new(Abandoned));
         }
         self.machine = Some(machine).filter(|machine| !machine.is_spoilt());
         result
+    }
+
+    fn begin(&mut self) {
+        self.spent = Duration::ZERO;
+    }
+
+    fn room(&self) -> Room {
+        let limit = self.plan.limits.input();
+        if self.spent < limit { Room::Enough } else { Room::TooLong(limit) }
     }
 }
 
@@ -114,8 +136,8 @@ impl Scripts for Nested {
             .unwrap_or_else(|| Err(Failure { text: "no script is running".to_owned(), ..Failure::default() }))
     }
 
-    fn has_room(&self) -> bool {
-        lent::inside(|inside| inside.has_room()).unwrap_or(true)
+    fn room(&self) -> Room {
+        lent::inside(|inside| inside.room()).unwrap_or(Room::Enough)
     }
 }
 
@@ -127,7 +149,6 @@ mod tests {
     use crate::language::model::id::ParamId;
     use crate::language::source::Source;
     use crate::script::load;
-    use crate::script::pool::real_now;
     use crate::value::Wall;
 
     const DEFINITION: &str = r#"<Protocol><Name>test</Name><Version>1.0.0.1</Version><Params>

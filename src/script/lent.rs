@@ -4,7 +4,7 @@ use rquickjs::{Ctx, Exception, Result};
 use scoped_tls_hkt::scoped_thread_local;
 
 use crate::engine::logic::Engine;
-use crate::engine::logic::script::{Failure, Run};
+use crate::engine::logic::script::{Failure, Room, Run};
 use crate::script::machine::State;
 use crate::value::Context;
 
@@ -24,7 +24,7 @@ pub(super) trait Inside {
     fn run(&self, engine: &mut Engine, now: &mut Context, run: &Run) -> std::result::Result<(), Failure>;
 
     /// Whether there is enough of the machine's stack for one more script inside those that run.
-    fn has_room(&self) -> bool;
+    fn room(&self) -> Room;
 
     /// What the context knows of its element.
     fn state(&self) -> &State;

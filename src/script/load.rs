@@ -1,8 +1,9 @@
-//! Loads a definition with its scripts: reads their files, parses them, says what is wrong; runs no function of them.
+//! Loads a definition with its scripts: reads their files, parses them, says what is wrong. Runs the statements of modules, as far as
+//! it takes to find their functions, without an element; calls none of the functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +14,13 @@ use crate::language::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::language::model::Protocol;
 use crate::language::model::id::{ParamId, TriggerId};
 use crate::language::model::script::{Body, Dialect, File, Script};
+use crate::language::schema::did_you_mean;
 use crate::language::source::{Source, Span};
 use crate::script::failure::{Map, Thrown, caught, module_name};
 use crate::script::host::Limits;
 use crate::script::machine::{self, Clock, Found, Texts};
-use crate::script::methods::Refers;
-use crate::script::names::named;
+use crate::script::methods::{METHODS, Refers};
+use crate::script::names::{named, unknown};
 
 /// The largest file of a script.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -35,6 +37,8 @@ pub struct Loaded {
     pub report: Report,
     /// The files that its scripts name and import, also those that could not be read: when one changes, it is to be loaded anew.
     pub files: Vec<PathBuf>,
+    /// What was read of each of these files, in their order; none of one that could not be read.
+    pub contents: Vec<Option<Arc<[u8]>>>,
 }
 
 /// Loads a definition; `folder` is where it is, below which the files of its scripts are. Without one there are none.
@@ -44,11 +48,11 @@ pub fn whole(source: &Source, folder: Option<&Path>) -> Loaded {
     let (protocol, mut report) = language::load(source);
     let protocol = match protocol {
         Some(protocol) if !protocol.scripts.is_empty() => protocol,
-        protocol => return Loaded { protocol, report, files: Vec::new() },
+        protocol => return Loaded { protocol, report, files: Vec::new(), contents: Vec::new() },
     };
     // It was made just now and is nobody else's.
     let Ok(mut protocol) = Arc::try_unwrap(protocol) else {
-        return Loaded { protocol: None, report, files: Vec::new() };
+        return Loaded { protocol: None, report, files: Vec::new(), contents: Vec::new() };
     };
     let shelf = Arc::new(Mutex::new(Shelf::new(folder)));
     read_named(&protocol, &shelf, &mut report);
@@ -67,7 +71,7 @@ pub fn whole(source: &Source, folder: Option<&Path>) -> Loaded {
     protocol.scripts.files = shelf.texts;
     protocol.scripts.definition = Arc::clone(source.name());
     let protocol = (!report.has_errors()).then(|| Arc::new(protocol));
-    Loaded { protocol, report, files: shelf.paths }
+    Loaded { protocol, report, files: shelf.paths, contents: shelf.contents }
 }
 
 /// All that loading a definition has to say, its scripts included.
@@ -83,6 +87,8 @@ struct Shelf {
     texts: BTreeMap<Arc<str>, Arc<str>>,
     troubles: BTreeMap<Arc<str>, String>,
     paths: Vec<PathBuf>,
+    /// What was read of each of `paths`.
+    contents: Vec<Option<Arc<[u8]>>>,
 }
 
 impl Shelf {
@@ -116,26 +122,37 @@ impl Shelf {
             return Err(format!("cannot read `{path}`: the definition is in no folder"));
         };
         let full = folder.join(path);
+        let read = content(&full);
         self.paths.push(full.clone());
-        let failed = |error: std::io::Error| format!("cannot read `{path}`: {error}");
+        self.contents.push(read.as_ref().ok().cloned());
+        let failed = |error: io::Error| format!("cannot read `{path}`: {error}");
         let target = fs::canonicalize(&full).map_err(failed)?;
         if !target.starts_with(real) {
             return Err(format!(
                 "cannot read `{path}`: a link on its way leads out of the definition's folder"
             ));
         }
-        // A pipe would hold up the start until somebody writes to it.
-        if !fs::metadata(&target).map_err(failed)?.is_file() {
-            return Err(format!("cannot read `{path}`: it is no file"));
-        }
-        let mut text = String::new();
-        let file = fs::File::open(&target).map_err(failed)?;
-        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > MAX_FILE {
+        let read = read.map_err(failed)?;
+        if read.len() as u64 > MAX_FILE {
             return Err(format!("cannot read `{path}`: it is larger than {} MiB", MAX_FILE >> 20));
         }
+        let text = std::str::from_utf8(&read).map_err(|error| format!("cannot read `{path}`: {error}"))?;
         Ok(text.trim_start_matches('\u{feff}').into())
     }
+}
+
+/// What is in the file of a script; one byte more than [`MAX_FILE`] of one that is larger.
+///
+/// # Errors
+///
+/// It cannot be read, or is no file: a pipe would hold up the start until somebody writes to it.
+pub fn content(path: &Path) -> io::Result<Arc<[u8]>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut content = Vec::new();
+    fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+    Ok(content.into())
 }
 
 struct Shared(Arc<Mutex<Shelf>>);
@@ -185,6 +202,33 @@ fn place(script: &Script) -> Span {
 }
 
 impl Check<'_> {
+    /// Parses the files of `include`, those that are not the text of a script themselves.
+    fn includes(&mut self, ctx: &Ctx<'_>, clock: &Clock, shelf: &Mutex<Shelf>) {
+        let scripts = &self.protocol.scripts.list;
+        let mut parsed: BTreeSet<&str> = BTreeSet::new();
+        for script in scripts {
+            if let Body::File(file) = &script.body {
+                parsed.insert(&file.path);
+            }
+        }
+        for (script, file) in
+            scripts.iter().flat_map(|script| script.includes.iter().map(move |file| (script, file)))
+        {
+            if !parsed.insert(&file.path) {
+                continue;
+            }
+            // What cannot be read has been said.
+            let text = shelf.lock().unwrap_or_else(PoisonError::into_inner).text(&file.path);
+            let Ok(text) = text else { continue };
+            let outer = clock.begin(Limits::default().time);
+            if let Err(mut thrown) = caught(ctx, machine::parse_include(ctx, &file.path, &text)) {
+                thrown.unwrap_classic(&file.path);
+                self.bad_at(script, file.span, Severity::Error, "", thrown);
+            }
+            clock.end(outer);
+        }
+    }
+
     fn all(&mut self, ctx: &Ctx<'_>, clock: &Clock, shelf: &Mutex<Shelf>) {
         for script in &self.protocol.scripts.list {
             let text = match &script.body {
@@ -207,6 +251,7 @@ impl Check<'_> {
             }
             clock.end(outer);
         }
+        self.includes(ctx, clock, shelf);
     }
 
     fn module(&mut self, ctx: &Ctx<'_>, script: &Script, text: &str) {
@@ -241,14 +286,19 @@ impl Check<'_> {
     }
 
     fn bad(&mut self, script: &Script, severity: Severity, what: &str, thrown: Thrown) {
+        self.bad_at(script, place(script), severity, what, thrown);
+    }
+
+    /// Something is wrong with a script; `span` is the place in the definition if that itself is in another file.
+    fn bad_at(&mut self, script: &Script, span: Span, severity: Severity, what: &str, thrown: Thrown) {
         let map = Map { definition: self.definition, scripts: &self.protocol.scripts };
         let at = thrown.calls.iter().find_map(|(_, place)| place.as_ref());
         let (span, file) = match at.map(|place| (place, map.in_definition(place))) {
             Some((_, Some((offset, _)))) => {
                 (Span { start: offset, end: offset.saturating_add(1) }, String::new())
             }
-            Some((at, None)) => (place(script), format!("{}: ", map.words(at))),
-            None => (place(script), String::new()),
+            Some((at, None)) => (span, format!("{}: ", map.words(at))),
+            None => (span, String::new()),
         };
         let message = format!("script {}: {what}{file}{}", script.id, thrown.text);
         let mut diagnostic = Diagnostic::new(Code::BadScript, span, message);
@@ -256,30 +306,60 @@ impl Check<'_> {
         self.report.push(diagnostic);
     }
 
-    /// Looks for numbers in the texts that are nobody's.
+    /// Looks for numbers in the texts that are nobody's, and for methods that `protocol` does not have.
     fn names(&mut self, files: &BTreeMap<Arc<str>, Arc<str>>) {
         for script in &self.protocol.scripts.list {
             if let Body::Inline { text, places } = &script.body {
+                let span = |at: usize, length: usize| {
+                    let (start, _) = places.at(text, at);
+                    let (end, _) = places.at(text, at + length);
+                    Span { start, end: end.max(start) }
+                };
                 for named in named(text) {
-                    let (start, _) = places.at(text, named.at);
-                    let (end, _) = places.at(text, named.at + named.length);
                     let what = format!("script {}: `{}`", script.id, named.method.name);
-                    self.named(&what, Span { start, end: end.max(start) }, named.id, named.refers);
+                    self.named(&what, span(named.at, named.length), named.id, named.refers);
+                }
+                for unknown in unknown(text) {
+                    self.unknown(
+                        &format!("script {}", script.id),
+                        span(unknown.at, unknown.name.len()),
+                        unknown.name,
+                    );
                 }
             }
         }
         let Some(first) = self.protocol.scripts.list.first().map(place) else { return };
         for (path, text) in files {
-            let own = |script: &&Script| matches!(&script.body, Body::File(file) if file.path == *path);
-            let span = self.protocol.scripts.list.iter().find(own).map_or(first, place);
+            let of = |script: &Script| match &script.body {
+                Body::File(file) if file.path == *path => Some(file.span),
+                Body::File(_) | Body::Inline { .. } => {
+                    script.includes.iter().find(|file| file.path == *path).map(|file| file.span)
+                }
+            };
+            let span = self.protocol.scripts.list.iter().find_map(of).unwrap_or(first);
             let source = Source::new(Arc::clone(path), Arc::clone(text));
+            let at = |offset: usize| {
+                let position = source.position(u32::try_from(offset).unwrap_or(u32::MAX));
+                format!("{path}:{}:{}", position.line, position.column)
+            };
             for named in named(text) {
-                let position = source.position(u32::try_from(named.at).unwrap_or(u32::MAX));
-                let name = named.method.name;
-                let what = format!("{path}:{}:{}: `{name}`", position.line, position.column);
+                let what = format!("{}: `{}`", at(named.at), named.method.name);
                 self.named(&what, span, named.id, named.refers);
             }
+            for unknown in unknown(text) {
+                self.unknown(&at(unknown.at), span, unknown.name);
+            }
         }
+    }
+
+    fn unknown(&mut self, what: &str, span: Span, name: &str) {
+        let known = || METHODS.iter().map(|method| method.name);
+        let message = format!("{what}: `protocol` has no method `{name}`");
+        let mut diagnostic = Diagnostic::new(Code::ScriptMethod, span, message);
+        if let Some(meant) = did_you_mean(name, known()) {
+            diagnostic = diagnostic.with_help(format!("did you mean `{meant}`?"));
+        }
+        self.report.push(diagnostic);
     }
 
     fn named(&mut self, what: &str, span: Span, id: i32, refers: Refers) {

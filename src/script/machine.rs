@@ -1,6 +1,7 @@
 //! One JavaScript engine for one element: made on first use, bounded in memory, stack and time; knows no method of `protocol`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ use rquickjs::module::Declared;
 use rquickjs::{Context, Ctx, Error, Exception, Function, Module, Object, Result, Runtime, Value as Js};
 
 use crate::engine::logic::Engine;
-use crate::engine::logic::script::{Failure, Run};
+use crate::engine::logic::effect::Severity;
+use crate::engine::logic::script::{Failure, Room, Run};
 use crate::language::model::id::ScriptIx;
 use crate::language::model::script::{Body, Dialect, Script, Scripts, resolve};
 use crate::script::failure::{CLASSIC_HEAD, Map, Thrown, caught, module_name};
@@ -45,6 +47,12 @@ const ENTRIES: &str = "__backshell_entries";
 
 /// Bounds what cannot be interrupted.
 const GUARD: &str = include_str!("guard.js");
+
+/// How many promises are remembered that were rejected in one run.
+const MAX_REJECTED: usize = 16;
+
+/// Promises that were rejected and that nobody has handled so far: each with its reason behind it.
+type Rejected<'js> = RefCell<Vec<Js<'js>>>;
 
 /// The deadline while nothing runs.
 const NOTHING_RUNS: u64 = u64::MAX;
@@ -132,6 +140,9 @@ pub(super) trait Texts: Send {
     fn text(&mut self, path: &str) -> std::result::Result<Arc<str>, String>;
 }
 
+/// What whoever imports a package has to know.
+const NO_NODE: &str = "; scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
+
 struct Names;
 
 impl Resolver for Names {
@@ -146,7 +157,8 @@ impl Resolver for Names {
         match resolve(folder, name) {
             Some(path) => Ok(path.to_string()),
             None => {
-                let why = format!("`{name}` is not below the definition's folder");
+                let hint = if name.starts_with("node:") { NO_NODE } else { "" };
+                let why = format!("`{name}` is not below the definition's folder{hint}");
                 Err(Exception::throw_reference(ctx, &why))
             }
         }
@@ -164,7 +176,12 @@ impl<T: Texts> Loader for Files<T> {
     ) -> Result<Module<'js, Declared>> {
         match self.0.text(name) {
             Ok(text) => Module::declare(ctx.clone(), name, text.as_bytes()),
-            Err(why) => Err(Exception::throw_reference(ctx, &why)),
+            Err(why) => {
+                // `fs`, `lodash`, `@scope/package`: what is meant is no file.
+                let file = name.rsplit('/').next().unwrap_or(name);
+                let hint = if file.contains('.') { "" } else { NO_NODE };
+                Err(Exception::throw_reference(ctx, &format!("{why}{hint}")))
+            }
         }
     }
 }
@@ -179,6 +196,12 @@ pub(super) struct State {
     pub(super) clock: Arc<Clock>,
     /// For each script, for each of its triggers: its function, once it was loaded.
     loaded: RefCell<Vec<Option<Box<[Option<Slot>]>>>>,
+    /// The files of `include` that have run: several scripts may name one, and its declarations stand once.
+    included: RefCell<BTreeSet<Arc<str>>>,
+    /// How long the outermost script may run.
+    limit: Cell<Duration>,
+    /// How many scripts run inside each other.
+    depth: Cell<usize>,
     /// When lines were written last, how many since, and how many were left out.
     pub(super) lines: Cell<Option<(Instant, u32, u64)>>,
     /// Where the stack of the thread was when the outermost script began.
@@ -208,7 +231,7 @@ pub(super) fn context(limits: &Limits, clock: &Arc<Clock>, texts: impl Texts + '
     let watch = Arc::clone(clock);
     runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
     let context = Context::custom::<Language>(&runtime)?;
-    context.with(|ctx| ctx.eval::<(), _>(GUARD))?;
+    context.with(|ctx| values::own::<()>(&ctx, GUARD))?;
     Ok(context)
 }
 
@@ -228,7 +251,9 @@ impl Machine {
         let failed = |text: &str| Failure { text: text.to_owned(), ..Failure::default() };
         let context = context(&plan.limits, clock, Planned(Arc::clone(plan)));
         let context = context.map_err(|error| failed(&error.to_string()))?;
+        context.runtime().set_host_promise_rejection_tracker(Some(Box::new(note_rejection)));
         let made = context.with(|ctx| {
+            let _ = ctx.store_userdata(Rejected::default());
             let made = methods::install(&ctx, plan).map(|protocol| {
                 // Nothing is borrowed: the context is new.
                 let _ = ctx.store_userdata::<Vec<Js<'_>>>(vec![protocol.into_value()]);
@@ -241,6 +266,9 @@ impl Machine {
             plan: Arc::clone(plan),
             clock: Arc::clone(clock),
             loaded: RefCell::new(vec![None; scripts]),
+            included: RefCell::default(),
+            limit: Cell::new(Duration::ZERO),
+            depth: Cell::new(0),
             lines: Cell::new(None),
             top: Cell::new(0),
             spoilt: Cell::new(false),
@@ -253,14 +281,16 @@ impl Machine {
         self.state.spoilt.get()
     }
 
-    /// Runs a script.
+    /// Runs a script, for as long as one may run and no longer than `left`.
     pub(super) fn run(
         &self,
         engine: &mut Engine,
         now: &mut value::Context,
         run: &Run,
+        left: Duration,
     ) -> std::result::Result<(), Failure> {
         self.state.top.set(stack_pointer());
+        self.state.limit.set(left.min(self.state.plan.limits.time));
         self.context.with(|ctx| {
             let inside = In { ctx, state: &self.state };
             lent::within(&inside, || inside.run(engine, now, run))
@@ -286,14 +316,17 @@ impl Inside for In<'_, '_> {
         if clock.is_over() {
             return Err(self.failure(thrown("interrupted")));
         }
-        let outer = clock.begin(self.state.plan.limits.time);
+        let outer = clock.begin(self.state.limit.get());
+        self.state.depth.update(|depth| depth + 1);
         let result = self.call(engine, now, run);
+        self.state.depth.update(|depth| depth - 1);
         clock.end(outer);
         result.map_err(|thrown| self.failure(thrown))
     }
 
-    fn has_room(&self) -> bool {
-        self.state.top.get().abs_diff(stack_pointer()) < self.state.plan.limits.nested()
+    fn room(&self) -> Room {
+        let used = self.state.top.get().abs_diff(stack_pointer());
+        if used < self.state.plan.limits.nested() { Room::Enough } else { Room::TooDeep }
     }
 
     fn state(&self) -> &State {
@@ -330,12 +363,19 @@ impl<'js> In<'_, 'js> {
                 arguments.this(this)?;
                 function.call_arg(arguments)
             });
-            caught(ctx, result).and_then(|result| self.settle(&result))
+            let result = caught(ctx, result);
+            // Also after a throw: what promises have left behind belongs to this run, and not to the next one.
+            let drained = self.drain();
+            let result = result.and_then(|result| drained.and_then(|()| self.settle(&result)));
+            if self.state.depth.get() == 1 {
+                self.tell_rejections();
+            }
+            result
         })
     }
 
-    /// Runs what promises have left behind; a promise that is never kept is a failure.
-    fn settle(&self, result: &Js<'js>) -> std::result::Result<(), Thrown> {
+    /// Runs what promises have left behind.
+    fn drain(&self) -> std::result::Result<(), Thrown> {
         let mut left = MAX_JOBS;
         while self.ctx.execute_pending_job() {
             left = left.saturating_sub(1);
@@ -344,12 +384,35 @@ impl<'js> In<'_, 'js> {
                 return Err(thrown("it goes on without end: its promises make further ones"));
             }
         }
+        Ok(())
+    }
+
+    /// What became of a script that gave a promise; one that is never kept is a failure.
+    fn settle(&self, result: &Js<'js>) -> std::result::Result<(), Thrown> {
         let Some(promise) = result.as_promise() else { return Ok(()) };
+        // That it was rejected is told as the failure of the script.
+        handle_rejection(&self.ctx, result);
         match promise.result::<Js<'js>>() {
             Some(result) => caught(&self.ctx, result).map(|_| ()),
             None => Err(thrown(
                 "it waits for something that never comes: nothing but `protocol` is there to wait for",
             )),
+        }
+    }
+
+    /// Tells of promises that were rejected while nobody waited for them.
+    fn tell_rejections(&self) {
+        let rejected = match self.ctx.userdata::<Rejected<'js>>() {
+            Some(rejected) => rejected.take(),
+            None => return,
+        };
+        for pair in rejected.chunks_exact(2) {
+            let reason = caught::<()>(&self.ctx, Err(self.ctx.throw(pair[1].clone())));
+            let Err(thrown) = reason else { continue };
+            let text =
+                format!("a promise was rejected and nobody handled it: {}", self.map().failure(thrown));
+            // The element was given up: nobody is told anything.
+            let _ = caught(&self.ctx, methods::write_line(&self.ctx, Severity::Warning, text));
         }
     }
 
@@ -388,9 +451,7 @@ impl<'js> In<'_, 'js> {
             }
             Dialect::Classic => {
                 for file in &script.includes {
-                    let text =
-                        self.state.plan.protocol.scripts.files.get(&file.path).cloned().unwrap_or_default();
-                    self.ctx.eval_with_options::<(), _>(text.as_bytes(), sloppy(&file.path))?;
+                    self.include(&file.path)?;
                 }
                 let function = classic(&self.ctx, script, &text)?;
                 let this = Js::new_undefined(self.ctx.clone());
@@ -414,16 +475,58 @@ impl<'js> In<'_, 'js> {
         Ok(slots)
     }
 
+    /// Runs a file of `include`, unless it has run.
+    fn include(&self, path: &Arc<str>) -> Result<()> {
+        if self.state.included.borrow().contains(path) {
+            return Ok(());
+        }
+        let text = self.state.plan.protocol.scripts.files.get(path).cloned().unwrap_or_default();
+        self.ctx.eval_with_options::<(), _>(text.as_bytes(), sloppy(path))?;
+        self.state.included.borrow_mut().insert(Arc::clone(path));
+        Ok(())
+    }
+
+    fn map(&self) -> Map<'_> {
+        let scripts = &self.state.plan.protocol.scripts;
+        Map { definition: &scripts.definition, scripts }
+    }
+
     fn failure(&self, mut thrown: Thrown) -> Failure {
-        let plan = &self.state.plan;
+        let limits = &self.state.plan.limits;
         if self.state.clock.has_expired() && thrown.text.contains("interrupted") {
-            thrown.text = format!("stopped: it ran for longer than {} ms", plan.limits.time.as_millis());
+            thrown.text = if self.state.limit.get() < limits.time {
+                let limit = limits.input().as_millis();
+                format!("stopped: the scripts of one input ran for longer than {limit} ms together")
+            } else {
+                format!("stopped: it ran for longer than {} ms", limits.time.as_millis())
+            };
         }
         // A script that has filled its memory, or was stopped between two thoughts, must not fail for ever.
         let spoilt = self.state.clock.has_expired() || thrown.text.contains("out of memory");
         self.state.spoilt.set(self.state.spoilt.get() || spoilt);
-        Map { definition: &plan.protocol.scripts.definition, scripts: &plan.protocol.scripts }.failure(thrown)
+        self.map().failure(thrown)
     }
+}
+
+/// A promise was rejected while nobody waited for it, or somebody has begun to.
+fn note_rejection<'js>(ctx: Ctx<'js>, promise: Js<'js>, reason: Js<'js>, is_handled: bool) {
+    if is_handled {
+        handle_rejection(&ctx, &promise);
+        return;
+    }
+    let Some(rejected) = ctx.userdata::<Rejected<'js>>() else { return };
+    let mut rejected = rejected.borrow_mut();
+    if rejected.len() < 2 * MAX_REJECTED {
+        rejected.extend([promise, reason]);
+    }
+}
+
+/// Forgets that a promise was rejected.
+fn handle_rejection<'js>(ctx: &Ctx<'js>, promise: &Js<'js>) {
+    let Some(rejected) = ctx.userdata::<Rejected<'js>>() else { return };
+    let mut rejected = rejected.borrow_mut();
+    let at = rejected.chunks_exact(2).position(|pair| pair[0] == *promise);
+    at.into_iter().for_each(|at| _ = rejected.drain(2 * at..2 * at + 2));
 }
 
 /// About where the stack of the thread is. QuickJS counts its own calls anew in each call from outside, so that it cannot
@@ -467,6 +570,11 @@ pub(super) fn classic<'js>(ctx: &Ctx<'js>, script: &Script, text: &str) -> Resul
         .collect();
     let text = format!("{CLASSIC_HEAD}{text}\n{call}}})");
     ctx.eval_with_options(text, sloppy(&module_name(script)))
+}
+
+/// Parses a file of `include`, and runs none of it.
+pub(super) fn parse_include<'js>(ctx: &Ctx<'js>, path: &str, text: &str) -> Result<Function<'js>> {
+    ctx.eval_with_options(format!("{CLASSIC_HEAD}{text}\n}})"), sloppy(path))
 }
 
 /// A module that was loaded.

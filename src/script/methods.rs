@@ -5,10 +5,11 @@ use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Exception, Function, Object, Result, Symbol, Value as Js};
 
 use crate::engine::logic::effect::{ScriptLine, Severity};
-use crate::engine::logic::script::{Input, Refused, Run};
+use crate::engine::logic::script::{Input, Refused, Run, cut};
 use crate::language::model::id::{ParamId, ParamIx, TriggerId};
 use crate::language::model::{Access, Protocol};
 use crate::script::allowance::{Allowance, in_time};
+use crate::script::failure::NO_TEXT;
 use crate::script::host::Plan;
 use crate::script::lent::{self, Lent};
 use crate::script::{tables, values};
@@ -673,15 +674,6 @@ fn line_of<'js>(ctx: &Ctx<'js>, parts: &[Js<'js>]) -> Result<String> {
     Ok(line)
 }
 
-/// The beginning of a text. The mark at its end tells those who hide secrets that it was cut.
-pub(super) fn cut(mut text: String, limit: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(limit) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
 /// A value in the log: a text as it is, anything else as JSON where that is possible.
 fn shown<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> String {
     if let Some(text) = value.as_string() {
@@ -705,10 +697,10 @@ fn shown<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> String {
         // What the value itself threw is of no interest.
         let _ = ctx.catch();
     }
-    text.unwrap_or_else(|| "a value without a text".to_owned())
+    text.unwrap_or_else(|| NO_TEXT.to_owned())
 }
 
-fn write_line(ctx: &Ctx<'_>, severity: Severity, text: String) -> Result<()> {
+pub(super) fn write_line(ctx: &Ctx<'_>, severity: Severity, text: String) -> Result<()> {
     let text = cut(text, MAX_LINE);
     let Some(lines) = lent::inside(|inside| inside.state().lines.get()) else { return Ok(()) };
     lent::with(ctx, |lent| {

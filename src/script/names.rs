@@ -1,5 +1,7 @@
-//! What a script refers to by number, as far as its text shows: calls of `protocol` with a number written out; runs nothing.
+//! What a script refers to, as far as its text shows: numbers written out in calls of `protocol`, and methods that it does not
+//! have; runs nothing.
 
+use crate::language::schema::did_you_mean;
 use crate::script::methods::{METHODS, Method, Refers};
 
 /// A number that a script gives to a method.
@@ -17,26 +19,68 @@ pub(super) struct Named {
     pub(super) refers: Refers,
 }
 
+/// A method that `protocol` does not have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unknown<'a> {
+    /// Where its name stands, in bytes.
+    pub(super) at: usize,
+    /// Its name.
+    pub(super) name: &'a str,
+}
+
 /// The numbers in a text, in its order; comments and texts are left out.
 pub(super) fn named(text: &str) -> Vec<Named> {
     let mut found = Vec::new();
+    dots(text, |at| call(text.get(at..).unwrap_or_default(), at, &mut found));
+    found
+}
+
+/// The methods in a text that `protocol` does not have, in its order.
+///
+/// An author may call something else `protocol`, a part of an address, say: a name counts if it begins as the original's do,
+/// or is near one of them.
+pub(super) fn unknown(text: &str) -> Vec<Unknown<'_>> {
+    let mut found = Vec::new();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || !byte.is_ascii();
+    dots(text, |dot| {
+        let (before, after) = (text.get(..dot).unwrap_or_default(), text.get(dot + 1..).unwrap_or_default());
+        let before = before.strip_suffix('?').unwrap_or(before);
+        let holder = before.len() - before.bytes().rev().take_while(|byte| is_part(*byte)).count();
+        let is_protocol = matches!(before.get(holder..), Some("protocol" | "SLScript"));
+        let is_member = before.get(..holder).is_some_and(|before| before.ends_with(['.', '#']));
+        let length = after.bytes().take_while(|byte| is_part(*byte)).count();
+        let (name, rest) = after.split_at_checked(length).unwrap_or((after, ""));
+        let is_call = rest.trim_start().starts_with('(');
+        let known = || METHODS.iter().map(|method| method.name);
+        if !is_protocol || is_member || !is_call || known().any(|known| known == name) {
+            return;
+        }
+        if name.starts_with(|first: char| first.is_ascii_uppercase()) || did_you_mean(name, known()).is_some()
+        {
+            found.push(Unknown { at: dot + 1, name });
+        }
+    });
+    found
+}
+
+/// Tells of each dot in a text; comments and texts are left out.
+fn dots(text: &str, mut tell: impl FnMut(usize)) {
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at) {
-        let rest = text.get(at..).unwrap_or_default();
+        let rest = || text.get(at..).unwrap_or_default();
         at += match byte {
-            b'/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => {
-                rest.get(2..).and_then(|rest| rest.find("*/")).map_or(rest.len(), |end| end + 4)
+            b'/' if rest().starts_with("//") => rest().find('\n').unwrap_or(rest().len()),
+            b'/' if rest().starts_with("/*") => {
+                rest().get(2..).and_then(|rest| rest.find("*/")).map_or(rest().len(), |end| end + 4)
             }
-            b'"' | b'\'' | b'`' => quoted(rest, *byte),
+            b'"' | b'\'' | b'`' => quoted(rest(), *byte),
             b'.' => {
-                call(rest, at, &mut found);
+                tell(at);
                 1
             }
             _ => 1,
         };
     }
-    found
 }
 
 /// How long a quoted text is; one that is not closed ends with its line.
@@ -88,6 +132,24 @@ fn call(text: &str, at: usize, into: &mut Vec<Named>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_that_protocol_does_not_have_are_found_and_what_may_be_something_else_is_not() {
+        for (text, expected) in [
+            ("protocol.NotifyProtocol(1)", vec![("NotifyProtocol", 9)]),
+            ("SLScript.SetParametr (1)", vec![("SetParametr", 9)]),
+            ("protocol?.setParameter(1)", vec![("setParameter", 10)]),
+            ("ü; protocol.Ünknown(1); protocol.Über(2)", vec![]),
+            ("protocol.SetParameter(1); protocol.ElementName.Foo(2); protocol.Clear", vec![]),
+            ("url.protocol.Foo(1); this.#protocol.Foo(1); myprotocol.Foo(1)", vec![]),
+            ("protocol.startsWith('http'); protocol.length; protocol.trim()", vec![]),
+            ("// protocol.Foo(1)\n'protocol.Foo(1)'; protocol.", vec![]),
+            ("protocol.Foo(protocol.Bar())", vec![("Foo", 9), ("Bar", 22)]),
+        ] {
+            let found: Vec<(&str, usize)> = unknown(text).iter().map(|one| (one.name, one.at)).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 
     #[test]
     fn numbers_in_calls_are_found_and_nothing_else() {

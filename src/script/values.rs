@@ -5,12 +5,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use rquickjs::context::EvalOptions;
 use rquickjs::function::This;
 use rquickjs::{
-    Array, ArrayBuffer, Ctx, Error, Exception, Function, Result, String as JsString, TypedArray, Value as Js,
+    Array, ArrayBuffer, Ctx, Error, Exception, FromJs, Function, Result, String as JsString, TypedArray,
+    Value as Js,
 };
 
 use crate::language::model::param::{Param, ValueType};
+use crate::script::failure::OURS;
 use crate::value::{Value, format_number};
 
 /// The value of a standalone parameter; an empty one is 0 of a number and the empty text of a text.
@@ -64,7 +67,7 @@ pub(super) fn from_js<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> Result<Value> {
         return Ok(Value::Text(string(text)?));
     }
     if value.is_big_int() {
-        let spell: Function<'js> = ctx.eval("(number) => String(number)")?;
+        let spell: Function<'js> = own(ctx, "(number) => `${number}`")?;
         return Ok(Value::Text(string(&spell.call((value.clone(),))?)?));
     }
     if let Some(object) = value.as_object() {
@@ -80,6 +83,13 @@ pub(super) fn from_js<'js>(ctx: &Ctx<'js>, value: &Js<'js>) -> Result<Value> {
     Err(Exception::throw_type(ctx, what))
 }
 
+/// Runs a text of ours: its lines are left out where the calls of a script are told.
+pub(super) fn own<'js, T: FromJs<'js>>(ctx: &Ctx<'js>, text: &str) -> Result<T> {
+    let mut options = EvalOptions::default();
+    options.filename = Some(OURS.to_owned());
+    ctx.eval_with_options(text, options)
+}
+
 /// The bytes of an array. They come as base64, because looking into the engine's memory takes `unsafe`.
 fn octets<'js>(ctx: &Ctx<'js>, array: &TypedArray<'js, u8>) -> Result<Bytes> {
     let spell: Function<'js> = array.as_object().get("toBase64")?;
@@ -93,7 +103,7 @@ pub(super) fn string(text: &JsString<'_>) -> Result<Arc<str>> {
     match text.to_string() {
         Ok(text) => Ok(text.into()),
         Err(Error::Utf8(_)) => {
-            let form: Function<'_> = text.ctx().eval("(text) => text.toWellFormed()")?;
+            let form: Function<'_> = own(text.ctx(), "(text) => text.toWellFormed()")?;
             let whole: JsString<'_> = form.call((text.clone(),))?;
             Ok(whole.to_string()?.into())
         }

@@ -12,7 +12,7 @@ use crate::language::diagnostic::{Report, Severity};
 use crate::language::model::Protocol;
 use crate::language::source::Source;
 use crate::script;
-use crate::script::load::MAX_FILE;
+use crate::script::load::content;
 use crate::settings::{self, Settings};
 use crate::tasks::blocking;
 
@@ -163,16 +163,14 @@ pub(super) async fn load_definition(
     })
 }
 
-/// A digest of a definition's bytes and of those of its scripts' files; the same as that of its bytes if it has none.
-fn digest_of(bytes: &[u8], files: &[PathBuf]) -> [u8; 32] {
+/// A digest of a definition's bytes and of what its scripts' files hold; the same as that of its bytes if it has none.
+fn digest_of(bytes: &[u8], files: &[PathBuf], contents: &[Option<Arc<[u8]>>]) -> [u8; 32] {
     let mut all = digest::Context::new(&digest::SHA256);
     all.update(bytes);
-    for file in files {
+    for (file, content) in files.iter().zip(contents) {
         all.update(file.to_string_lossy().as_bytes());
-        let mut content = Vec::new();
-        let read = regular(file).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content));
-        all.update(&[u8::from(read.is_ok())]);
-        all.update(&content);
+        all.update(&[u8::from(content.is_some())]);
+        all.update(content.as_deref().unwrap_or_default());
     }
     let mut sum = [0; 32];
     sum.copy_from_slice(all.finish().as_ref());
@@ -189,10 +187,23 @@ fn load_definition_now(
     regular(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| trouble(Some(error.to_string()), None))?;
-    if known.is_some_and(|(sum, files)| digest_of(&bytes, &files) == sum) {
-        return Ok(None);
+    if let Some((sum, files)) = known {
+        let contents: Vec<_> = files.iter().map(|file| content(file).ok()).collect();
+        if digest_of(&bytes, &files, &contents) == sum {
+            return Ok(None);
+        }
     }
-    let content = bytes.clone();
+    compile(path, bytes, script::load::whole).map(Some)
+}
+
+/// Compiles a definition with its scripts. Its digest is of what was read for that: a file that changes meanwhile is another.
+fn compile(
+    path: &Path,
+    bytes: Vec<u8>,
+    load: impl FnOnce(&Source, Option<&Path>) -> script::load::Loaded,
+) -> Result<Definition, Box<Trouble>> {
+    let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report, files: Vec::new() });
+    let whole = bytes.clone();
     let source = match language::load::decode(&path.to_string_lossy(), bytes) {
         Ok(source) => source,
         Err(refused) => {
@@ -201,12 +212,12 @@ fn load_definition_now(
             return Err(trouble(None, Some((refused.source, report))));
         }
     };
-    let script::load::Loaded { protocol, report, files } = script::load::whole(&source, path.parent());
+    let script::load::Loaded { protocol, report, files, contents } = load(&source, path.parent());
     match protocol {
         Some(protocol) => {
             log_report(&source, &report);
-            let sum = digest_of(&content, &files);
-            Ok(Some(Definition { digest: Some(sum), identity: Some(sum), protocol: Ok(protocol), files }))
+            let sum = digest_of(&whole, &files, &contents);
+            Ok(Definition { digest: Some(sum), identity: Some(sum), protocol: Ok(protocol), files })
         }
         None => Err(Box::new(Trouble { files, ..*trouble(None, Some((source, report))) })),
     }
@@ -215,4 +226,33 @@ fn load_definition_now(
 /// Opens a file, and nothing else: a pipe would hold up the reload until somebody writes to it.
 fn regular(path: &Path) -> io::Result<File> {
     if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_script_that_changes_while_it_is_loaded_is_noticed_at_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, script) = (folder.path().join("p.xml"), folder.path().join("run.js"));
+        let definition = r#"<Protocol xmlns:bs="urn:backshell:1"><Name>p</Name><Version>1.0.0.1</Version>
+            <QActions><QAction id="1" encoding="javascript" bs:src="run.js"/></QActions></Protocol>"#;
+        std::fs::write(&path, definition).unwrap();
+        std::fs::write(&script, "export function Run() {}").unwrap();
+        let load = |source: &Source, folder: Option<&Path>| {
+            let loaded = script::load::whole(source, folder);
+            std::fs::write(&script, "export function Run() { return 2; }").unwrap();
+            loaded
+        };
+        let known = compile(&path, definition.as_bytes().to_vec(), load).unwrap();
+        let look = |known: &Definition| {
+            load_definition_now(&path, Some((known.digest.unwrap(), known.files.clone()))).unwrap()
+        };
+        let next = look(&known).expect("the file is another one now");
+        assert!(look(&next).is_none(), "nothing has changed since");
+        std::fs::remove_file(&script).unwrap();
+        let known = Some((next.digest.unwrap(), next.files.clone()));
+        assert!(load_definition_now(&path, known).is_err(), "the file is gone");
+    }
 }

@@ -76,7 +76,8 @@ impl Driver {
             | Code::PeriodCut
             | Code::LockReleased
             | Code::LinkQueueFull
-            | Code::Script => return,
+            | Code::Script
+            | Code::ScriptFailed => return,
         };
         let advice = match hindrance {
             Hindrance::Request => {

@@ -159,8 +159,10 @@ pub enum Code {
     Request,
     /// An answer has no token, or an odd one.
     Token,
-    /// A script failed, or asked for something that is not there.
+    /// A script asked for something that is not there.
     Script,
+    /// A script failed; told beside what it asked for.
+    ScriptFailed,
 }
 
 /// A part of the definition.

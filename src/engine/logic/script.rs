@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::codec::condition;
 use crate::engine::codec::mask::{Ends, Mask};
-use crate::engine::logic::effect::{Code, Effect, ScriptFailure, ScriptLine, Severity, Site};
+use crate::engine::logic::effect::{Code, Effect, Report, ScriptFailure, ScriptLine, Severity, Site};
 use crate::engine::logic::stack::{self, Fired, Frame};
 use crate::engine::logic::state::Chain;
 use crate::engine::logic::{Engine, TableEdit};
@@ -27,6 +28,9 @@ pub const MAX_QUEUED_SCRIPTS: usize = 1_024;
 /// How many bytes of values the scripts of one input may set: what they set is kept until the input is over.
 pub const MAX_SET_BYTES: usize = 64 << 20;
 
+/// How long the text of a report is at most that a script caused, in characters: it may quote what the script has made.
+pub const MAX_REPORT: usize = 500;
+
 /// Runs scripts; the driver gives one to the engine of a definition that has any.
 pub trait Scripts: Send + fmt::Debug {
     /// Runs one, to its end or to a limit.
@@ -36,10 +40,24 @@ pub trait Scripts: Send + fmt::Debug {
     /// It threw, or exceeded a limit; what it had set stands.
     fn run(&mut self, engine: &mut Engine, ctx: &mut Context, run: &Run) -> Result<(), Failure>;
 
-    /// Whether one more can run inside those that run already: each takes a piece of the machine's stack.
-    fn has_room(&self) -> bool {
-        true
+    /// Begins an input: what its scripts may take together is whole again.
+    fn begin(&mut self) {}
+
+    /// Whether one more can run.
+    fn room(&self) -> Room {
+        Room::Enough
     }
+}
+
+/// Whether one more script can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It can.
+    Enough,
+    /// Not inside those that run already: each takes a piece of the machine's stack.
+    TooDeep,
+    /// The scripts of the present input have run for as long as they may together.
+    TooLong(Duration),
 }
 
 /// One run of a script.
@@ -144,6 +162,9 @@ impl Scripting {
     /// Begins an input.
     pub(super) fn begin(&mut self) {
         self.bytes_left = MAX_SET_BYTES;
+        if let Some(host) = &mut self.host {
+            host.begin();
+        }
     }
 }
 
@@ -156,6 +177,23 @@ pub(super) fn follow(protocol: &Protocol, param: ParamIx) -> bool {
         columns.any(|column| has(column.param))
     });
     has(param) || columns || described.column.is_some_and(|(table, _)| has(protocol.table(table).param))
+}
+
+/// A text of a script without secrets; it, or what it quotes, may have been cut.
+fn without_secrets(mask: &Mask, text: String) -> String {
+    if mask.is_empty() {
+        return text;
+    }
+    String::from_utf8_lossy(&mask.shown(text.as_bytes(), usize::MAX, Ends::Cut)).into_owned()
+}
+
+/// The first `limit` characters of a text; the mark at the end of one that was cut tells a [`Mask`] that it was.
+pub fn cut(mut text: String, limit: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(limit) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// About how much a value weighs while it waits to be told to those who watch.
@@ -274,36 +312,23 @@ impl Engine {
 
     /// A script writes a line into the element's log.
     pub fn script_log(&mut self, mut line: ScriptLine) {
-        line.text = self.without_secrets(line.text);
+        line.text = without_secrets(&self.mask(), line.text);
         self.effects.push(Effect::ScriptLog(Box::new(line)));
     }
 
-    /// A text of a script without the secrets as they are now: before it is told, the script may have set others.
-    fn without_secrets(&self, text: String) -> String {
-        let mut mask = Mask::default();
-        for (at, param) in self.protocol.params.iter().enumerate() {
-            let (true, Some(ix)) = (param.secret, ParamIx::new(at)) else { continue };
-            match param.column {
-                None => mask.add(self.params.get(ix).to_bytes()),
-                Some((table, column)) => {
-                    let cells =
-                        self.params.rows(table).iter().filter_map(|row| row.cells().get(usize::from(column)));
-                    cells.for_each(|cell| mask.add(cell.to_bytes()));
-                }
-            }
-        }
-        if mask.is_empty() {
-            return text;
-        }
-        String::from_utf8_lossy(&mask.shown(text.as_bytes(), usize::MAX, Ends::Cut)).into_owned()
-    }
-
-    /// A script asked for something that is not there: told once in a while.
+    /// A script asked for something that is not there: told once in a while, with the beginning of a text that is long.
     pub fn script_report(&mut self, ctx: &Context, script: ScriptIx, text: impl FnOnce() -> String) {
         let site = Site::Script(script);
-        self.report(ctx.now, Severity::Warning, Code::Script, &[site], |protocol| {
-            format!("{}: {}", site.describe(protocol), text())
-        });
+        let Some(suppressed) = self.throttle.pass(ctx.now, Code::Script, Some(site)) else { return };
+        let text = cut(without_secrets(&self.mask(), text()), MAX_REPORT);
+        let text = format!("{}: {text}", site.describe(&self.protocol));
+        let (severity, code, sites) = (Severity::Warning, Code::Script, vec![site]);
+        self.effects.push(Effect::Report(Report { severity, code, text, sites, suppressed }));
+    }
+
+    /// The secrets as they are now: before a text of a script is told, the script may have set others.
+    fn mask(&self) -> Mask {
+        Mask::of(&self.params)
     }
 
     /// Takes a step and so many bytes from what the present input may do.
@@ -440,11 +465,12 @@ impl Engine {
             });
             return;
         };
-        if !host.has_room() {
+        let room = host.room();
+        if room != Room::Enough {
             if let Some(scripting) = &mut self.scripting {
                 scripting.host = Some(host);
             }
-            self.cut_scripts(ctx, site);
+            self.cut_scripts(ctx, site, room);
             return;
         }
         let trigger = match after {
@@ -474,23 +500,32 @@ impl Engine {
         scripting.counters.runs += 1;
         if let Err(mut failure) = result {
             scripting.counters.failures += 1;
-            if let Some(suppressed) = self.throttle.pass(ctx.now, Code::Script, Some(site)) {
-                failure.text = self.without_secrets(failure.text);
+            if let Some(suppressed) = self.throttle.pass(ctx.now, Code::ScriptFailed, Some(site)) {
+                let mask = self.mask();
+                failure.text = without_secrets(&mask, failure.text);
+                failure.stack = without_secrets(&mask, failure.stack);
                 let failed = ScriptFailure { script: call.script, failure, suppressed };
                 self.effects.push(Effect::ScriptFailed(Box::new(failed)));
             }
         }
     }
 
-    /// Scripts cause each other deeper than the machine's stack allows.
-    fn cut_scripts(&mut self, ctx: &Context, last: Site) {
+    /// Scripts cause each other deeper than the machine's stack allows, or one input causes too much of them.
+    fn cut_scripts(&mut self, ctx: &Context, last: Site, room: Room) {
         self.counters.cuts += 1;
         let path = self.stack.path(last);
         let sites: Vec<Site> = [last].into_iter().chain(path.iter().copied()).collect();
-        self.report(ctx.now, Severity::Error, Code::LoopCut, &sites, |protocol| {
-            let words = stack::in_words(protocol, &path);
-            format!("scripts nest deeper than the stack allows and were cut: {words}")
-        });
+        match room {
+            Room::Enough => {}
+            Room::TooDeep => self.report(ctx.now, Severity::Error, Code::LoopCut, &sites, |protocol| {
+                let words = stack::in_words(protocol, &path);
+                format!("scripts nest deeper than the stack allows and were cut: {words}")
+            }),
+            Room::TooLong(limit) => self.report(ctx.now, Severity::Error, Code::WorkCut, &sites, |protocol| {
+                let (script, limit) = (last.describe(protocol), limit.as_millis());
+                format!("{script} was left out: the scripts of one input ran for longer than {limit} ms together")
+            }),
+        }
     }
 
     fn queue_script(&mut self, ctx: &Context, after: Trigger, call: Call, row: Option<Arc<Row>>) {

@@ -149,6 +149,7 @@ codes! {
     ScriptFile = logic::SCRIPT_FILE;
     NoEntryPoint = logic::NO_ENTRY_POINT;
     ScriptReference = logic::SCRIPT_REFERENCE;
+    ScriptMethod = logic::SCRIPT_METHOD;
     SettingsMalformed = settings::SETTINGS_MALFORMED;
     SettingsUnknownKey = settings::SETTINGS_UNKNOWN_KEY;
     SettingsType = settings::SETTINGS_TYPE;

@@ -66,6 +66,67 @@ fn an_include_runs_ahead_of_a_jscript() {
 }
 
 #[test]
+fn a_file_that_several_scripts_include_runs_once() {
+    let files = folder(&[("count.js", "let count = 0;\nfunction next() { return ++count; }")]);
+    let jscript = |id: u32, trigger: u32| {
+        format!(
+            "<QActions><QAction id=\"{id}\" encoding=\"jscript\" triggers=\"{trigger}\" include=\"count.js\"><![CDATA[SLScript.SetParameter(10, next());]]></QAction></QActions>"
+        )
+    };
+    let text = definition(&format!("{}{}", jscript(5, 1), jscript(6, 2)));
+    let mut rig = Rig::with(&text, Limits::default(), Some(files.path()));
+    rig.go();
+    rig.set(2, "x");
+    assert_eq!((rig.text(10), rig.failures), ("2".to_owned(), vec![]));
+}
+
+#[test]
+fn an_include_that_does_not_parse_is_said_with_its_place_and_none_of_it_runs() {
+    let files = folder(&[
+        ("bad.js", "var a = 1; let x = ;"),
+        ("worse.js", "var a = 1;\nlet x = ;"),
+        ("loop.js", "for (;;) {}"),
+    ]);
+    let text = definition(
+        "<QActions><QAction id=\"5\" encoding=\"jscript\" triggers=\"1\" include=\"loop.js;bad.js;worse.js\"><![CDATA[a;]]></QAction></QActions>",
+    );
+    let found = lines(&load::check(&Source::new("test.xml", text.as_str()), Some(files.path())), &text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("P5017 script 5: bad.js:1:20: SyntaxError"), "{found:?}");
+    assert!(found[1].contains("P5017 script 5: worse.js:2:9: SyntaxError"), "{found:?}");
+}
+
+#[test]
+fn an_import_of_a_package_says_what_can_be_imported() {
+    for name in ["fs", "node:fs", "@scope/package", "./lib/helper"] {
+        let text = script(&format!("import x from '{name}'; export function Run() {{}}"));
+        let folder = folder(&[]);
+        let found = lines(&load::check(&Source::new("test.xml", text.as_str()), Some(folder.path())), &text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let hint = "scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
+        assert!(found[0].ends_with(hint), "{found:?}");
+    }
+}
+
+#[test]
+fn a_method_that_is_not_there_is_said_with_the_nearest_name() {
+    let files = folder(&[("run.js", "export function Run(protocol) {\n  protocol.SetRows(1000, []);\n}")]);
+    let text = source("run.js");
+    let report = load::check(&Source::new("test.xml", text.as_str()), Some(files.path()));
+    let problem = &report.diagnostics()[0];
+    assert_eq!(problem.message, "run.js:2:12: `protocol` has no method `SetRows`");
+    assert_eq!(problem.help.as_deref(), Some("did you mean `SetRow`?"));
+    let text = script("function Run(protocol) {\n  protocol.Nonsense(1);\n}");
+    let report = load::check(&Source::new("test.xml", text.as_str()), None);
+    let line = definition("").lines().count() + 1;
+    assert_eq!(
+        lines(&report, &text),
+        [format!("{line}:12 P5021 script 1: `protocol` has no method `Nonsense`")]
+    );
+    assert_eq!(report.diagnostics()[0].help, None);
+}
+
+#[test]
 fn what_is_wrong_with_a_script_is_said_with_its_place() {
     let files = folder(&[
         ("bad.js", "export function Run(protocol) {\n  let x = ;\n}"),

@@ -163,3 +163,11 @@ pub(super) const SCRIPT_REFERENCE: Entry = row(
     "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParameter(7, 1); }]]></QAction></QActions>",
     "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParameter(7, 1); }]]></QAction></QActions><Params><Param id=\"7\"><Type>read</Type></Param></Params>",
 );
+pub(super) const SCRIPT_METHOD: Entry = row(
+    "P5021",
+    Warning,
+    "a script that calls a method that `protocol` does not have",
+    "The call throws, and what the script would have done after it is left out. The methods are those of `schemas/backshell.d.ts`.",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParametr(7, 1); }]]></QAction></QActions><Params><Param id=\"7\"><Type>read</Type></Param></Params>",
+    "<QActions><QAction id=\"1\" encoding=\"javascript\"><![CDATA[function Run(protocol) { protocol.SetParameter(7, 1); }]]></QAction></QActions><Params><Param id=\"7\"><Type>read</Type></Param></Params>",
+);

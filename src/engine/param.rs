@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod fill;
+mod filling;
 mod fit;
 pub mod rows;
 mod saved;

@@ -140,11 +140,8 @@ impl<'r> Filler<'r> {
 
     /// Whether there is room for one more row; makes its cells.
     fn begin(&mut self) -> bool {
-        let most = match self.rows.mode {
-            RowsMode::Replace => self.rows.limit.min(MAX_ROWS),
-            RowsMode::Merge | RowsMode::Append => MAX_ROWS,
-        };
-        if self.count >= most {
+        // Not by the limit of the table: of rows with one key only one counts, and only the table knows keys.
+        if self.count >= MAX_ROWS {
             self.too_many = self.too_many.saturating_add(1);
             return false;
         }

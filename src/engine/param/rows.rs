@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::param::change::{Event, Place, RowChange};
+use crate::engine::param::filling::{Filling, RowOutcome};
 use crate::engine::param::table::{MAX_ROWS, Row, Rows};
 use crate::engine::param::{Origin, Outcome, Params, Rejected, fit};
 use crate::language::model::id::TableIx;
@@ -140,6 +141,30 @@ impl Params {
         Outcome::Event(Event { param, place, origin, differs: true, previous: Value::Empty })
     }
 
+    /// Takes several rows away, all of them before anything follows; gives an event for each, and the keys that no row has.
+    pub fn delete_rows(
+        &mut self,
+        table: TableIx,
+        keys: Vec<Arc<str>>,
+        origin: Origin,
+    ) -> (Vec<Event>, Vec<Arc<str>>) {
+        let rows = self.tables[table.index()].as_deref_mut();
+        let (removed, missing) = match rows {
+            Some(rows) => rows.remove_all(keys),
+            None => (Vec::new(), keys),
+        };
+        let param = self.protocol.table(table).param;
+        let mut events = Vec::with_capacity(removed.len());
+        for row in removed {
+            self.note_gone(table, row.key());
+            let (key, what, old) = (row.key().clone(), RowChange::Deleted, Some(row.cells().into()));
+            let place = Place::Row { table, key, what, old };
+            events.push(Event { param, place, origin, differs: true, previous: Value::Empty });
+        }
+        self.rejected += missing.len() as u64;
+        (events, missing)
+    }
+
     /// Takes all rows away and gives their memory back.
     pub fn clear_table(&mut self, table: TableIx, origin: Origin) -> Outcome {
         self.note_replaced(table);
@@ -154,47 +179,53 @@ impl Params {
     /// Of two rows with one key the last counts.
     pub fn fill(&mut self, table: TableIx, rows: Vec<Cells>, mode: Fill, origin: Origin) -> Outcome {
         if matches!(origin, Origin::User | Origin::Api)
-            && let Err(rejected) = self.check_rows(table, &rows, origin)
+            && let Err(rejected) = self.check_rows(table, &rows, mode, origin)
         {
             return self.reject(rejected);
         }
-        let mut differs = false;
-        let mut named = BTreeSet::new();
+        let room = match mode {
+            Fill::Replace => 2 * MAX_ROWS,
+            Fill::Merge => MAX_ROWS,
+        };
+        let mut filling = self.filling(table, MAX_ROWS, room);
         for cells in rows {
-            match self.fill_row(table, cells, origin) {
-                Ok((key, changed)) => {
-                    differs |= changed;
-                    named.insert(key);
-                }
-                Err(_) => self.rejected += 1,
-            }
+            let taken = self.fill_row(&mut filling, cells, origin);
+            self.rejected += u64::from(!taken);
         }
-        if mode == Fill::Replace {
-            self.note_replaced(table);
-        }
-        if mode == Fill::Replace
-            && let Some(rows) = self.tables[table.index()].as_deref_mut()
-        {
-            differs |= rows.retain(&named) > 0;
-        }
-        self.table_event(table, differs, origin)
+        let gone = match mode {
+            Fill::Replace => self.keep_seen(&filling),
+            Fill::Merge => 0,
+        };
+        self.table_event(table, filling.changed > 0 || gone > 0, origin)
     }
 
-    /// Whether all rows can be taken.
-    fn check_rows(&self, table: TableIx, rows: &[Cells], origin: Origin) -> Result<(), Rejected> {
-        if rows.len() > MAX_ROWS {
-            return Err(Rejected::Full);
-        }
-        let columns = &self.protocol.table(table).columns;
+    /// Whether all rows can be taken; those with one key are one.
+    fn check_rows(&self, table: TableIx, rows: &[Cells], mode: Fill, origin: Origin) -> Result<(), Rejected> {
+        let described = self.protocol.table(table);
+        let there = self.rows(table);
+        let mut count = match mode {
+            Fill::Replace => 0,
+            Fill::Merge => there.len(),
+        };
+        let mut keys = BTreeSet::new();
         for (row, cells) in (1..).zip(rows) {
             let wrong = |param, why| Rejected::InRow { row, param, why: Box::new(why) };
             let key = self.key_of(table, cells, origin).map_err(|why| wrong(None, why))?;
             for (column, cell) in (0_u16..).zip(cells) {
                 let Some(value) = cell else { continue };
                 self.fit_cell(table, &key, column, value.clone(), origin).map_err(|why| {
-                    let of = columns.get(usize::from(column));
+                    let of = described.columns.get(usize::from(column));
                     wrong(of.map(|of| self.describe(of.param).id.0), why)
                 })?;
+            }
+            let has_key = cells
+                .get(usize::from(described.key))
+                .is_some_and(|key| key.as_ref().is_some_and(|key| !key.is_empty()));
+            let is_there = mode == Fill::Merge && there.get(&key).is_some();
+            // One that the engine numbers is always another one.
+            count += usize::from(!has_key || (!is_there && keys.insert(key)));
+            if count > MAX_ROWS {
+                return Err(Rejected::Full);
             }
         }
         Ok(())
@@ -209,26 +240,14 @@ impl Params {
         Outcome::Event(Event { param, place, origin, differs, previous: Value::Empty })
     }
 
-    /// One row of a fill; says its key and whether anything but its state is new.
-    fn fill_row(
-        &mut self,
-        table: TableIx,
-        cells: Cells,
-        origin: Origin,
-    ) -> Result<(Arc<str>, bool), Rejected> {
-        let key = self.key_of(table, &cells, origin)?;
-        let Some(row) = self.rows(table).get(&key) else {
-            let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
-            self.rejected += dropped;
-            return self.insert(table, key, kept, MAX_ROWS).map(|key| (key, true));
-        };
-        let key = row.key().clone();
+    /// One row of a fill; whether it was taken.
+    fn fill_row(&mut self, filling: &mut Filling, cells: Cells, origin: Origin) -> bool {
+        let table = filling.table;
+        let Ok(key) = self.key_of(table, &cells, origin) else { return false };
+        let Some(spot) = self.spot(filling, &key) else { return false };
         let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
         self.rejected += dropped;
-        let differs = self.write_cells(table, &key, kept);
-        let state = if differs { RowState::Updated } else { RowState::Equal };
-        self.set_state(table, &key, state);
-        Ok((key, differs))
+        self.put(filling, key, spot, kept) != RowOutcome::NoPlace
     }
 
     fn try_add(&mut self, table: TableIx, cells: Cells, origin: Origin) -> Result<Arc<str>, Rejected> {
@@ -367,14 +386,6 @@ impl Params {
             }
         }
         differs
-    }
-
-    fn set_state(&mut self, table: TableIx, key: &str, state: RowState) {
-        let columns = &self.protocol.table(table).columns;
-        let Some(column) = columns.iter().position(|column| column.kind == ColumnKind::State) else { return };
-        if let Ok(column) = u16::try_from(column) {
-            self.write_cells(table, key, vec![(column, state.value())]);
-        }
     }
 }
 

@@ -474,6 +474,21 @@ fn a_table_has_a_bound() {
     let rows = (0..=table::MAX_ROWS).map(|key| vec![Some(Value::text(key.to_string()))]).collect();
     let _ = params.fill(table, rows, Fill::Replace, Origin::Message);
     assert_eq!((params.rows(table).len(), params.rejected()), (table::MAX_ROWS, 1));
+    // Rows that take the place of others find it, and those with one key take one.
+    let others = |count: usize| -> Vec<Cells> {
+        let key = |number: usize| vec![Some(Value::text(format!("new {}", number.min(table::MAX_ROWS - 1))))];
+        (0..count).map(key).collect()
+    };
+    let _ = params.fill(table, others(table::MAX_ROWS), Fill::Replace, Origin::Script);
+    assert_eq!((params.rows(table).len(), params.rejected()), (table::MAX_ROWS, 1));
+    assert!(params.rows(table).keys().all(|key| key.starts_with("new ")));
+    let doubled = others(table::MAX_ROWS + 3);
+    assert!(is_event(&params.fill(table, doubled, Fill::Replace, Origin::Api)), "rows with one key are one");
+    let more = vec![vec![Some("one more".into())]];
+    assert_eq!(params.fill(table, more, Fill::Merge, Origin::Api), Outcome::Rejected(Rejected::Full));
+    let same = vec![vec![Some("new 0".into())]];
+    assert!(is_event(&params.fill(table, same, Fill::Merge, Origin::Api)));
+    assert_eq!(params.rows(table).len(), table::MAX_ROWS);
 }
 
 #[test]

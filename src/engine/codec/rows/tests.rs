@@ -113,7 +113,14 @@ fn rows_are_merged_and_appended_up_to_a_limit() {
             ("[]", "3::x 4::z 5::z"),
         ],
     );
-    check(&list(r#"limit="2""#), &[(r#"{"items":[{"id":1},{"id":2},{"id":3}]}"#, "1:: 2::")]);
+    check(
+        &list(r#"limit="2""#),
+        &[
+            (r#"{"items":[{"id":1},{"id":2},{"id":3}]}"#, "1:: 2::"),
+            // Rows with one key are one, and take one place.
+            (r#"{"items":[{"id":4},{"id":4},{"id":4},{"id":5},{"id":6},{"id":4,"level":7}]}"#, "4:7: 5::"),
+        ],
+    );
 }
 
 #[test]

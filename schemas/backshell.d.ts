@@ -6,7 +6,13 @@
 type Cell = any;
 
 /** What a parameter or a cell takes: true is 1, false is 0, null and undefined are empty. */
-type Settable = string | number | bigint | boolean | Uint8Array | ArrayBuffer | symbol | null | undefined;
+type Settable = string | number | bigint | boolean | Uint8Array | ArrayBuffer | null | undefined;
+
+/** What `protocol.Clear` and `protocol.Leave` are: instead of a value, in a row or a column. */
+type CellMark = symbol & { readonly __cell: "Clear" | "Leave" };
+
+/** What a cell of a row or of a column takes. */
+type CellInput = Settable | CellMark;
 
 declare enum LogType {
     Error = 1,
@@ -58,10 +64,10 @@ interface SLProtocol {
     readonly IsActive: boolean;
 
     /** As a cell of `SetRow` or `FillArray`: empties it. */
-    readonly Clear: symbol;
+    readonly Clear: CellMark;
 
     /** As a cell of `SetRow` or `FillArray`: leaves it as it is. */
-    readonly Leave: symbol;
+    readonly Leave: CellMark;
 
     /** The value of a parameter; 0 of an empty one that holds a number, an empty text of one that holds text. Of a table its rows, of a column its cells. */
     GetParameter(pid: number): Cell;
@@ -84,7 +90,7 @@ interface SLProtocol {
     /** Sets the parameter with a name that can be read. 0, or -1 if the value was not taken. */
     SetReadParameterByName(name: string, value: Settable): number;
 
-    /** Whether a parameter has no value; an empty text is one. */
+    /** Whether a parameter has no value; an empty text is one. A table is empty without rows, a column if none of its cells has a value. */
     IsEmpty(pid: number): boolean;
 
     /** An input parameter (`inputParameters`) as it was at the start of the run, counted from 0. */
@@ -103,19 +109,19 @@ interface SLProtocol {
     Log(type: number, level: number, message: string): void;
 
     /** Adds a row, by its cells in the order of the columns, or by its key alone. Its place, from 1; 0 if it was not taken, because its key is there already, say. */
-    AddRow(table: number, row: readonly Settable[]): number;
+    AddRow(table: number, row: readonly CellInput[]): number;
     AddRow(table: number, key: string): number;
 
     /** Adds a row; its key, which an `autoincrement` column makes by itself. Null if it was not taken. */
-    AddRowReturnKey(table: number, row?: readonly Settable[]): string | null;
+    AddRowReturnKey(table: number, row?: readonly CellInput[]): string | null;
 
     /** Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if it is another now. */
-    SetRow(table: number, key: string | number, row: readonly Settable[]): number[];
+    SetRow(table: number, key: string | number, row: readonly CellInput[]): number[];
 
     /** The cells of a row, by its key or by its place from 0; null if there is no such row. */
     GetRow(table: number, key: string | number): Cell[] | null;
 
-    /** Takes rows away: one by its key or by its place from 1, or several by their keys. How many rows are left. */
+    /** Takes rows away: one by its key or by its place from 1, or several by their keys: all of them first, then what this causes runs in order. How many rows are left. */
     DeleteRow(table: number, key: string | number | readonly string[]): number;
 
     /** Takes all rows of a table away. */
@@ -134,14 +140,14 @@ interface SLProtocol {
     GetKeyPosition(table: number, key: string): number;
 
     /** Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it. */
-    FillArray(table: number, columns: readonly (readonly Settable[])[]): boolean;
-    FillArray(table: number, rows: readonly (readonly Settable[])[], option: NotifyProtocol.SaveOption): boolean;
+    FillArray(table: number, columns: readonly (readonly CellInput[])[]): boolean;
+    FillArray(table: number, rows: readonly (readonly CellInput[])[], option: NotifyProtocol.SaveOption): boolean;
 
     /** Fills a table with columns; rows that are not named stay. */
-    FillArrayNoDelete(table: number, columns: readonly (readonly Settable[])[]): boolean;
+    FillArrayNoDelete(table: number, columns: readonly (readonly CellInput[])[]): boolean;
 
     /** Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay. */
-    FillArrayWithColumn(table: number, column: number, keys: readonly string[], values: readonly Settable[]): boolean;
+    FillArrayWithColumn(table: number, column: number, keys: readonly string[], values: readonly CellInput[]): boolean;
 
     /** A cell by the places of its row and its column, both from 1; null if it is empty or not there. */
     GetParameterIndex(table: number, row: number, column: number): Cell;
@@ -172,10 +178,12 @@ interface SLProtocol {
 declare const SLScript: SLProtocol;
 
 /** Writes lines into the element's log. */
-declare const console: {
+interface Console {
     debug(...parts: unknown[]): void;
     log(...parts: unknown[]): void;
     info(...parts: unknown[]): void;
     warn(...parts: unknown[]): void;
     error(...parts: unknown[]): void;
-};
+}
+
+declare var console: Console;

@@ -9,15 +9,19 @@
 //! A script sees `protocol` and the language, and nothing else: no file, no network, no clock finer than a millisecond.
 
 mod allowance;
+mod clock;
 pub mod declaration;
 mod failure;
 pub mod host;
 mod lent;
 pub mod load;
+mod log;
 mod machine;
 pub mod methods;
 mod names;
+mod parameters;
 pub mod pool;
+mod source;
 mod tables;
 #[cfg(test)]
 mod tests;

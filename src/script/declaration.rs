@@ -13,7 +13,11 @@ pub fn declaration() -> String {
          /** What a parameter or a cell holds; null is empty. */\n\
          type Cell = any;\n\n\
          /** What a parameter or a cell takes: true is 1, false is 0, null and undefined are empty. */\n\
-         type Settable = string | number | bigint | boolean | Uint8Array | ArrayBuffer | symbol | null | undefined;\n\n",
+         type Settable = string | number | bigint | boolean | Uint8Array | ArrayBuffer | null | undefined;\n\n\
+         /** What `protocol.Clear` and `protocol.Leave` are: instead of a value, in a row or a column. */\n\
+         type CellMark = symbol & { readonly __cell: \"Clear\" | \"Leave\" };\n\n\
+         /** What a cell of a row or of a column takes. */\n\
+         type CellInput = Settable | CellMark;\n\n",
     );
     for (name, members) in ENUMERATIONS {
         let (indent, name, close) = match name.split_once('.') {
@@ -48,11 +52,12 @@ pub fn declaration() -> String {
          /** The element in a script with `encoding=\"jscript\"`. */\n\
          declare const SLScript: SLProtocol;\n\n\
          /** Writes lines into the element's log. */\n\
-         declare const console: {\n",
+         interface Console {\n",
     );
     for name in ["debug", "log", "info", "warn", "error"] {
         let _ = writeln!(text, "    {name}(...parts: unknown[]): void;");
     }
-    text.push_str("};\n");
+    // A variable, and an interface of this name: where a browser's or Node's library is there too, both are one.
+    text.push_str("}\n\ndeclare var console: Console;\n");
     text
 }

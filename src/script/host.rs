@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::engine::logic::Engine;
 use crate::engine::logic::script::{Failure, Room, Run, Scripts};
 use crate::language::model::Protocol;
+use crate::script::clock::Clock;
 use crate::script::lent;
-use crate::script::machine::{Clock, Machine};
+use crate::script::machine::Machine;
 use crate::script::pool::real_now;
 use crate::value::Context;
 

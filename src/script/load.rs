@@ -16,11 +16,13 @@ use crate::language::model::id::{ParamId, TriggerId};
 use crate::language::model::script::{Body, Dialect, File, Script};
 use crate::language::schema::did_you_mean;
 use crate::language::source::{Source, Span};
+use crate::script::clock::Clock;
 use crate::script::failure::{Map, Thrown, caught, module_name};
 use crate::script::host::Limits;
-use crate::script::machine::{self, Clock, Found, Texts};
+use crate::script::machine;
 use crate::script::methods::{METHODS, Refers};
 use crate::script::names::{named, unknown};
+use crate::script::source::{self, Found, Texts};
 
 /// The largest file of a script.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -221,7 +223,7 @@ impl Check<'_> {
             let text = shelf.lock().unwrap_or_else(PoisonError::into_inner).text(&file.path);
             let Ok(text) = text else { continue };
             let outer = clock.begin(Limits::default().time);
-            if let Err(mut thrown) = caught(ctx, machine::parse_include(ctx, &file.path, &text)) {
+            if let Err(mut thrown) = caught(ctx, source::parse_include(ctx, &file.path, &text)) {
                 thrown.unwrap_classic(&file.path);
                 self.bad_at(script, file.span, Severity::Error, "", thrown);
             }
@@ -243,7 +245,7 @@ impl Check<'_> {
             match script.dialect {
                 Dialect::Module => self.module(ctx, script, &text),
                 Dialect::Classic => {
-                    let compiled = machine::classic(ctx, script, &text);
+                    let compiled = source::classic(ctx, script, &text);
                     if let Err(thrown) = caught(ctx, compiled) {
                         self.bad(script, Severity::Error, "", thrown);
                     }

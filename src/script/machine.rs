@@ -3,26 +3,22 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rquickjs::context::EvalOptions;
 use rquickjs::context::intrinsic;
-use rquickjs::function::This;
-use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::Declared;
-use rquickjs::{Context, Ctx, Error, Exception, Function, Module, Object, Result, Runtime, Value as Js};
+use rquickjs::{Context, Ctx, Error, Exception, Function, Result, Runtime, Value as Js};
 
 use crate::engine::logic::Engine;
 use crate::engine::logic::effect::Severity;
 use crate::engine::logic::script::{Failure, Room, Run};
 use crate::language::model::id::ScriptIx;
-use crate::language::model::script::{Body, Dialect, Script, Scripts, resolve};
-use crate::script::failure::{CLASSIC_HEAD, Map, Thrown, caught, module_name};
+use crate::language::model::script::{Dialect, Script};
+use crate::script::clock::Clock;
+use crate::script::failure::{Map, Thrown, caught};
 use crate::script::host::{Limits, Nested, Plan};
 use crate::script::lent::{self, Inside};
-use crate::script::pool::real_now;
-use crate::script::{methods, values};
+use crate::script::source::{Files, Found, Names, Texts, classic, sloppy, text_of};
+use crate::script::{log, methods, parameters, values};
 use crate::value;
 
 /// How many microtasks follow one run; a promise that makes another one each time would go on until the time limit.
@@ -42,9 +38,6 @@ type Language = (
     intrinsic::WeakRef,
 );
 
-/// The name under which a module gives its functions away; no author's name looks like it.
-const ENTRIES: &str = "__backshell_entries";
-
 /// Bounds what cannot be interrupted.
 const GUARD: &str = include_str!("guard.js");
 
@@ -53,138 +46,6 @@ const MAX_REJECTED: usize = 16;
 
 /// Promises that were rejected and that nobody has handled so far: each with its reason behind it.
 type Rejected<'js> = RefCell<Vec<Js<'js>>>;
-
-/// The deadline while nothing runs.
-const NOTHING_RUNS: u64 = u64::MAX;
-
-/// The deadline once the element was given up: every run is over, for ever.
-const ABANDONED: u64 = 0;
-
-/// Says when a run is over.
-#[derive(Debug)]
-pub(super) struct Clock {
-    began: Instant,
-    /// Microseconds after `began`, or one of the two above.
-    deadline: AtomicU64,
-    /// A run was interrupted since the last one began.
-    expired: AtomicBool,
-}
-
-impl Clock {
-    pub(super) fn new() -> Self {
-        Self { began: real_now(), deadline: AtomicU64::new(NOTHING_RUNS), expired: AtomicBool::new(false) }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether what runs has to stop.
-    pub(super) fn is_over(&self) -> bool {
-        let over = self.now() >= self.deadline.load(Ordering::Acquire);
-        if over {
-            self.expired.store(true, Ordering::Relaxed);
-        }
-        over
-    }
-
-    /// Begins a run; within another one it ends with that one at the latest. Gives what [`Clock::end`] puts back.
-    pub(super) fn begin(&self, limit: Duration) -> u64 {
-        let outer = self.deadline.load(Ordering::Acquire);
-        let own = self.now().saturating_add(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)).max(1);
-        self.set(own.min(outer));
-        if outer == NOTHING_RUNS {
-            self.expired.store(false, Ordering::Relaxed);
-        }
-        outer
-    }
-
-    pub(super) fn end(&self, outer: u64) {
-        self.set(outer);
-    }
-
-    fn set(&self, deadline: u64) {
-        let unless_abandoned = |now| (now != ABANDONED).then_some(deadline);
-        let _ = self.deadline.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_abandoned);
-    }
-
-    /// Gives up what runs if it should have been stopped so long ago; whether it was. A run that has ended at the same
-    /// moment goes on as if nothing was asked.
-    pub(super) fn abandon(&self, overdue: Duration) -> bool {
-        let deadline = self.deadline.load(Ordering::Acquire);
-        let since = self.now().checked_sub(deadline).map(Duration::from_micros);
-        let late = deadline != NOTHING_RUNS && since.is_some_and(|since| since >= overdue);
-        let abandoned = || {
-            self.deadline.compare_exchange(deadline, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        };
-        late && abandoned()
-    }
-
-    /// Whether the element was given up: nothing that is done for it may have an effect any more.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.deadline.load(Ordering::Acquire) == ABANDONED
-    }
-
-    fn has_expired(&self) -> bool {
-        self.expired.load(Ordering::Relaxed)
-    }
-}
-
-/// Gives modules their texts: those of the definition's folder, which were read when it was loaded.
-pub(super) trait Texts: Send {
-    /// The text of a file, by its path relative to the definition.
-    ///
-    /// # Errors
-    ///
-    /// Says why there is none.
-    fn text(&mut self, path: &str) -> std::result::Result<Arc<str>, String>;
-}
-
-/// What whoever imports a package has to know.
-const NO_NODE: &str = "; scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
-
-struct Names;
-
-impl Resolver for Names {
-    fn resolve<'js>(
-        &mut self,
-        ctx: &Ctx<'js>,
-        base: &str,
-        name: &str,
-        _: Option<ImportAttributes<'js>>,
-    ) -> Result<String> {
-        let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-        match resolve(folder, name) {
-            Some(path) => Ok(path.to_string()),
-            None => {
-                let hint = if name.starts_with("node:") { NO_NODE } else { "" };
-                let why = format!("`{name}` is not below the definition's folder{hint}");
-                Err(Exception::throw_reference(ctx, &why))
-            }
-        }
-    }
-}
-
-struct Files<T>(T);
-
-impl<T: Texts> Loader for Files<T> {
-    fn load<'js>(
-        &mut self,
-        ctx: &Ctx<'js>,
-        name: &str,
-        _: Option<ImportAttributes<'js>>,
-    ) -> Result<Module<'js, Declared>> {
-        match self.0.text(name) {
-            Ok(text) => Module::declare(ctx.clone(), name, text.as_bytes()),
-            Err(why) => {
-                // `fs`, `lodash`, `@scope/package`: what is meant is no file.
-                let file = name.rsplit('/').next().unwrap_or(name);
-                let hint = if file.contains('.') { "" } else { NO_NODE };
-                Err(Exception::throw_reference(ctx, &format!("{why}{hint}")))
-            }
-        }
-    }
-}
 
 /// A function of a script, in the list that is kept in the JavaScript context: where it is; the object that it is called on follows.
 type Slot = usize;
@@ -358,7 +219,7 @@ impl<'js> In<'_, 'js> {
         let stand_in = engine.set_scripts(Box::new(Nested));
         drop(stand_in);
         lent::lend(engine, now, run, || {
-            let arguments = methods::inputs(ctx, &self.state.plan, run, protocol);
+            let arguments = parameters::inputs(ctx, &self.state.plan, run, protocol);
             let result: Result<Js<'js>> = arguments.and_then(|mut arguments| {
                 arguments.this(this)?;
                 function.call_arg(arguments)
@@ -412,7 +273,7 @@ impl<'js> In<'_, 'js> {
             let text =
                 format!("a promise was rejected and nobody handled it: {}", self.map().failure(thrown));
             // The element was given up: nobody is told anything.
-            let _ = caught(&self.ctx, methods::write_line(&self.ctx, Severity::Warning, text));
+            let _ = caught(&self.ctx, log::write_line(&self.ctx, Severity::Warning, text));
         }
     }
 
@@ -539,179 +400,6 @@ fn stack_pointer() -> usize {
 
 fn thrown(text: &str) -> Thrown {
     Thrown { text: text.to_owned(), calls: Vec::new() }
-}
-
-/// The text of a script, wherever it is.
-pub(super) fn text_of(script: &Script, scripts: &Scripts) -> std::result::Result<Arc<str>, String> {
-    match &script.body {
-        Body::Inline { text, .. } => Ok(Arc::clone(text)),
-        Body::File(file) => {
-            scripts.files.get(&file.path).cloned().ok_or_else(|| format!("there is no file `{}`", file.path))
-        }
-    }
-}
-
-fn sloppy(name: &str) -> EvalOptions {
-    let mut options = EvalOptions::default();
-    options.strict = false;
-    options.filename = Some(name.to_owned());
-    options
-}
-
-/// The function that a `jscript` is: its statements run each time that it is called.
-pub(super) fn classic<'js>(ctx: &Ctx<'js>, script: &Script, text: &str) -> Result<Function<'js>> {
-    // With an entry point the statements only define it.
-    let call: String = script
-        .entries
-        .iter()
-        .filter(|name| is_name(name))
-        .take(1)
-        .map(|name| format!("return {name}.apply(this, arguments);"))
-        .collect();
-    let text = format!("{CLASSIC_HEAD}{text}\n{call}}})");
-    ctx.eval_with_options(text, sloppy(&module_name(script)))
-}
-
-/// Parses a file of `include`, and runs none of it.
-pub(super) fn parse_include<'js>(ctx: &Ctx<'js>, path: &str, text: &str) -> Result<Function<'js>> {
-    ctx.eval_with_options(format!("{CLASSIC_HEAD}{text}\n}})"), sloppy(path))
-}
-
-/// A module that was loaded.
-pub(super) struct Found<'js> {
-    namespace: Object<'js>,
-    entries: Object<'js>,
-}
-
-impl<'js> Found<'js> {
-    /// Runs the statements of a module.
-    pub(super) fn load(ctx: &Ctx<'js>, script: &Script, text: &str) -> Result<Self> {
-        let text = format!("{text}\n;{}", trailer(script));
-        let (module, promise) = Module::declare(ctx.clone(), module_name(script), text)?.eval()?;
-        promise.finish::<()>()?;
-        let namespace = module.namespace()?;
-        Ok(Self { entries: namespace.get(ENTRIES)?, namespace })
-    }
-
-    /// The function that a name means, and what it is called on.
-    pub(super) fn entry(&self, ctx: &Ctx<'js>, name: &str) -> Result<Option<(Function<'js>, Js<'js>)>> {
-        let undefined = || Js::new_undefined(ctx.clone());
-        let (class, method) = match name.split_once('.') {
-            Some((class, method)) => (class.trim(), method.trim()),
-            None => {
-                let exported: Js<'js> = self.namespace.get(name)?;
-                let own: Js<'js> = self.entries.get(name)?;
-                if let Some(function) = exported.into_function().or(own.into_function()) {
-                    return Ok(Some((function, undefined())));
-                }
-                ("QAction", name)
-            }
-        };
-        let default: Js<'js> = self.namespace.get("default")?;
-        if let Some(function) = default.as_function().filter(|function| name == "Run" && !is_class(function))
-        {
-            return Ok(Some((function.clone(), undefined())));
-        }
-        for holder in
-            [self.entries.get::<_, Js<'js>>(class)?, self.namespace.get::<_, Js<'js>>(class)?, default]
-        {
-            let Some(object) = holder.as_object() else { continue };
-            if let Some(function) = object.get::<_, Js<'js>>(method)?.into_function() {
-                return Ok(Some((function, holder)));
-            }
-            if holder.as_function().is_some_and(is_class)
-                && let Some(class) = holder.as_constructor()
-            {
-                let instance: Object<'js> = class.construct(())?;
-                if let Some(function) = instance.get::<_, Js<'js>>(method)?.into_function() {
-                    return Ok(Some((function, instance.into_value())));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Whether a function can only be made an instance of.
-fn is_class(function: &Function<'_>) -> bool {
-    let text = function.get::<_, Function<'_>>("toString").and_then(|spell| {
-        let text: rquickjs::String<'_> = spell.call((This(function.clone()),))?;
-        values::string(&text)
-    });
-    text.is_ok_and(|text| text.starts_with("class"))
-}
-
-/// What is added to a module so that its functions can be reached without an export; no line before it moves.
-fn trailer(script: &Script) -> String {
-    let mut names: Vec<&str> = vec!["QAction"];
-    for at in 0..script.triggers.len().max(1) {
-        let name = script.entry(at);
-        names.push(name.split_once('.').map_or(name, |(class, _)| class.trim()));
-    }
-    names.sort_unstable();
-    names.dedup();
-    let member = |name: &&str| format!("{name}: typeof {name} === \"undefined\" ? undefined : {name}");
-    let members: Vec<String> = names.iter().filter(|name| is_name(name)).map(member).collect();
-    format!("export const {ENTRIES} = {{ __proto__: null, {} }};", members.join(", "))
-}
-
-/// Whether a text is a name of JavaScript that can stand in an expression.
-fn is_name(text: &str) -> bool {
-    const RESERVED: &[&str] = &[
-        "arguments",
-        "await",
-        "break",
-        "case",
-        "catch",
-        "class",
-        "const",
-        "continue",
-        "debugger",
-        "default",
-        "delete",
-        "do",
-        "else",
-        "enum",
-        "eval",
-        "export",
-        "extends",
-        "false",
-        "finally",
-        "for",
-        "function",
-        "if",
-        "implements",
-        "import",
-        "in",
-        "instanceof",
-        "interface",
-        "let",
-        "new",
-        "null",
-        "package",
-        "private",
-        "protected",
-        "public",
-        "return",
-        "static",
-        "super",
-        "switch",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typeof",
-        "var",
-        "void",
-        "while",
-        "with",
-        "yield",
-    ];
-    let mut letters = text.chars();
-    let is_letter = |letter: char| letter.is_alphabetic() || letter == '_' || letter == '$';
-    letters.next().is_some_and(is_letter)
-        && letters.all(|letter| is_letter(letter) || letter.is_ascii_digit())
-        && !RESERVED.contains(&text)
 }
 
 impl From<Error> for Thrown {

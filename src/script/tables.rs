@@ -6,12 +6,12 @@ use rquickjs::{Array, Ctx, Exception, Result, Value as Js};
 
 use crate::engine::logic::TableEdit;
 use crate::engine::logic::script::Refused;
-use crate::engine::param::{Cells, Fill};
+use crate::engine::param::{Cells, Fill, Rejected};
 use crate::language::model::id::{ParamId, TableIx};
 use crate::language::model::param::ColumnKind;
-use crate::script::allowance::{Allowance, MEMBER, in_time};
+use crate::script::allowance::{Allowance, MEMBER};
 use crate::script::lent::{self, Lent};
-use crate::script::methods::{param, refused};
+use crate::script::parameters::{param, refused};
 use crate::script::values;
 use crate::value::Value;
 
@@ -155,15 +155,13 @@ fn add<'js>(ctx: &Ctx<'js>, method: &str, arguments: &[Js<'js>]) -> Result<Optio
             }
             cells
         });
-        let own = cells.get(key).cloned().flatten().filter(|key| !key.is_empty()).map(|key| key.to_text());
-        let before = lent.engine.params().rows(table).len();
-        if !edit(ctx, &mut lent, method, table, TableEdit::AddRow { cells })? {
-            return Ok(None);
+        match lent.engine.script_add_row(lent.now, table, cells) {
+            Ok(key) => Ok(key.map(|key| (table, key))),
+            Err(why) => {
+                told(ctx, &mut lent, method, table, &why)?;
+                Ok(None)
+            }
         }
-        // Without a key of its own it is the last one, unless what it caused has changed that.
-        let rows = lent.engine.params().rows(table);
-        let key = own.or_else(|| rows.at(before).map(|row| row.key().clone()));
-        Ok(key.map(|key| (table, key)))
     })
 }
 
@@ -194,14 +192,16 @@ pub(super) fn set_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'
             lent.engine.script_report(lent.now, lent.run.script, || format!("{NAME}: there is no such row"));
             return Ok(changes.into_value());
         };
-        let old: Vec<Value> =
-            lent.engine.params().rows(table).get(&key).map(|row| row.cells().to_vec()).unwrap_or_default();
-        let given = cells.clone();
-        let done = edit(ctx, &mut lent, NAME, table, TableEdit::SetRow { key, cells })?;
-        for (at, given) in given.iter().enumerate() {
-            let before = old.get(at).unwrap_or(&Value::Empty);
-            let changed = done && given.as_ref().is_some_and(|given| given.to_text() != before.to_text());
-            changes.set(at, i32::from(changed))?;
+        let length = cells.len();
+        let changed = match lent.engine.script_set_row(lent.now, table, &key, cells) {
+            Ok(changed) => changed,
+            Err(why) => {
+                told(ctx, &mut lent, NAME, table, &why)?;
+                Vec::new()
+            }
+        };
+        for at in 0..length {
+            changes.set(at, i32::from(changed.get(at).copied().unwrap_or(false)))?;
         }
         Ok(changes.into_value())
     })
@@ -229,10 +229,15 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
         let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else { return Ok(number(ctx, 0)) };
         match several {
             Some(keys) => {
-                // One event for each row, as if they were deleted one after the other.
-                for key in keys_of(ctx, &mut allowance, &keys)?.into_iter().flatten() {
-                    in_time(ctx)?;
-                    edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+                let keys = keys_of(ctx, &mut allowance, &keys)?.into_iter().flatten().collect();
+                match lent.engine.script_delete_rows(lent.now, table, keys) {
+                    Ok(missing) => {
+                        if let Some(first) = missing.first() {
+                            let why = Refused::Rejected(Rejected::NoRow(Arc::clone(first)));
+                            told(ctx, &mut lent, NAME, table, &why)?;
+                        }
+                    }
+                    Err(why) => told(ctx, &mut lent, NAME, table, &why)?,
                 }
             }
             None => {

@@ -3,6 +3,8 @@
 //! The engine calls [`Scripts::run`] where a script is due, in the middle of a chain of events. The script calls back
 //! ([`Engine::script_set`] and the others), and all that this causes, further scripts among it, runs before the call returns.
 
+mod calls;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +12,14 @@ use std::time::Duration;
 
 use crate::engine::codec::condition;
 use crate::engine::codec::mask::{Ends, Mask};
-use crate::engine::logic::effect::{Code, Effect, Report, ScriptFailure, ScriptLine, Severity, Site};
-use crate::engine::logic::stack::{self, Fired, Frame};
+use crate::engine::logic::Engine;
+use crate::engine::logic::effect::{Code, Effect, ScriptFailure, Severity, Site};
+use crate::engine::logic::stack::{self, Frame};
 use crate::engine::logic::state::Chain;
-use crate::engine::logic::{Engine, TableEdit};
+use crate::engine::param::Rejected;
 use crate::engine::param::change::{Event, Place, RowChange};
-use crate::engine::param::{Origin, Outcome, Rejected};
 use crate::language::model::Protocol;
-use crate::language::model::id::{GroupIx, ParamIx, ScriptIx, TableIx, TriggerIx};
-use crate::language::model::logic::Item;
+use crate::language::model::id::{GroupIx, ParamIx, ScriptIx, TableIx};
 use crate::language::model::script::{Call, Trigger};
 use crate::value::{Context, Value};
 
@@ -82,6 +83,8 @@ pub enum Input {
     Value(ParamIx, Value),
     /// The cells of a table by row.
     Table(Vec<Box<[Value]>>),
+    /// The cells of a column.
+    Column(Vec<Value>),
     /// One that the definition does not have.
     Missing,
 }
@@ -196,15 +199,6 @@ pub fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// About how much a value weighs while it waits to be told to those who watch.
-fn weight(value: &Value) -> usize {
-    16 + match value {
-        Value::Empty | Value::Number(_) => 0,
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-    }
-}
-
 impl Engine {
     /// Gives the engine who runs its scripts, and takes back who did until now; before the start, or within [`Scripts::run`],
     /// where it stands in until that returns.
@@ -232,129 +226,9 @@ impl Engine {
         self.scripting.as_ref().map(|scripting| &scripting.counters)
     }
 
-    /// A script sets a parameter, or a cell of a row if it is a column.
-    ///
-    /// # Errors
-    ///
-    /// The value was not taken; nothing changed.
-    pub fn script_set(
-        &mut self,
-        ctx: &mut Context,
-        param: ParamIx,
-        row: Option<&str>,
-        value: Value,
-    ) -> Result<(), Refused> {
-        self.spend(weight(&value))?;
-        let outcome = self.params.set_in(param, row, value, Origin::Script);
-        self.after_set(ctx, outcome)
-    }
-
-    /// A script sets several parameters: all are set, then their events run in order. Gives what was not taken, by position.
-    ///
-    /// # Errors
-    ///
-    /// Too much was set; nothing changed.
-    pub fn script_set_all(
-        &mut self,
-        ctx: &mut Context,
-        values: Vec<(ParamIx, Value)>,
-    ) -> Result<Vec<(usize, Rejected)>, Refused> {
-        self.spend(values.iter().map(|(_, value)| weight(value)).sum())?;
-        let (mut events, mut refused) = (Vec::new(), Vec::new());
-        for (at, (param, value)) in values.into_iter().enumerate() {
-            match self.params.set(param, value, Origin::Script) {
-                Outcome::Event(event) => events.push(event),
-                Outcome::Quiet => {}
-                Outcome::Rejected(rejected) => refused.push((at, rejected)),
-            }
-        }
-        self.stack.push(Frame::Events { rest: events.into_iter() });
-        self.finish_nested(ctx);
-        Ok(refused)
-    }
-
-    /// A script changes a table.
-    ///
-    /// # Errors
-    ///
-    /// The change was not taken; nothing changed.
-    pub fn script_edit(&mut self, ctx: &mut Context, table: TableIx, edit: TableEdit) -> Result<(), Refused> {
-        let of = |cells: &[Option<Value>]| -> usize { cells.iter().flatten().map(weight).sum() };
-        self.spend(match &edit {
-            TableEdit::SetRow { cells, .. } | TableEdit::AddRow { cells } => of(cells),
-            TableEdit::Fill { rows, .. } => rows.iter().map(|cells| of(cells)).sum(),
-            TableEdit::DeleteRow { .. } | TableEdit::Clear => 0,
-        })?;
-        let outcome = self.edited(table, edit, Origin::Script);
-        self.after_set(ctx, outcome)
-    }
-
-    /// A script runs a trigger, for the item that runs the script.
-    ///
-    /// # Errors
-    ///
-    /// The input has caused too much already.
-    pub fn script_trigger(
-        &mut self,
-        ctx: &mut Context,
-        trigger: TriggerIx,
-        run: &Run,
-    ) -> Result<(), Refused> {
-        self.spend(0)?;
-        let protocol = Arc::clone(&self.protocol);
-        let on = protocol.script(run.script).triggers.get(usize::from(run.entry)).copied().flatten();
-        let item = on.map_or(Item::Protocol, Item::from);
-        let row = run.row.as_ref().map(|row| row.key.clone());
-        self.stack.push(Frame::Call { trigger, fired: Fired { item, row } });
-        self.finish_nested(ctx);
-        Ok(())
-    }
-
-    /// A script writes a line into the element's log.
-    pub fn script_log(&mut self, mut line: ScriptLine) {
-        line.text = without_secrets(&self.mask(), line.text);
-        self.effects.push(Effect::ScriptLog(Box::new(line)));
-    }
-
-    /// A script asked for something that is not there: told once in a while, with the beginning of a text that is long.
-    pub fn script_report(&mut self, ctx: &Context, script: ScriptIx, text: impl FnOnce() -> String) {
-        let site = Site::Script(script);
-        let Some(suppressed) = self.throttle.pass(ctx.now, Code::Script, Some(site)) else { return };
-        let text = cut(without_secrets(&self.mask(), text()), MAX_REPORT);
-        let text = format!("{}: {text}", site.describe(&self.protocol));
-        let (severity, code, sites) = (Severity::Warning, Code::Script, vec![site]);
-        self.effects.push(Effect::Report(Report { severity, code, text, sites, suppressed }));
-    }
-
     /// The secrets as they are now: before a text of a script is told, the script may have set others.
     fn mask(&self) -> Mask {
         Mask::of(&self.params)
-    }
-
-    /// Takes a step and so many bytes from what the present input may do.
-    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
-        self.steps = self.steps.checked_sub(1).ok_or(Refused::Steps)?;
-        let Some(scripting) = &mut self.scripting else { return Ok(()) };
-        scripting.bytes_left = scripting.bytes_left.checked_sub(bytes).ok_or(Refused::Bytes)?;
-        Ok(())
-    }
-
-    fn after_set(&mut self, ctx: &mut Context, outcome: Outcome) -> Result<(), Refused> {
-        match outcome {
-            Outcome::Quiet => Ok(()),
-            Outcome::Rejected(rejected) => Err(Refused::Rejected(rejected)),
-            Outcome::Event(event) => {
-                self.raise(ctx, event);
-                self.finish_nested(ctx);
-                Ok(())
-            }
-        }
-    }
-
-    /// Runs what a call of a script has caused.
-    fn finish_nested(&mut self, ctx: &mut Context) {
-        let base = self.scripting.as_ref().map_or(0, |scripting| scripting.base);
-        self.run_to(ctx, base);
     }
 
     /// The scripts that run after an event.
@@ -553,7 +427,7 @@ impl Engine {
             (None, Some((table, column))) => {
                 let rows = self.params.rows(table).iter();
                 let cell = |cells: &[Value]| cells.get(usize::from(column)).cloned().unwrap_or_default();
-                Input::Table(rows.map(|row| Box::from([cell(row.cells())])).collect())
+                Input::Column(rows.map(|row| cell(row.cells())).collect())
             }
             (None, None) => Input::Value(param, self.params.get(param).clone()),
         }

@@ -66,6 +66,72 @@ fn tables_are_read_and_written() {
 }
 
 #[test]
+fn the_cells_that_a_set_of_a_row_changes_are_told_by_what_the_row_has() {
+    for (call, expected) in [
+        // A number that is written as a text is that number, and null leaves the cell.
+        ("SetRow(1000, 'a', ['a', 'x', '1.0'])", "[0,0,0]"),
+        ("SetRow(1000, 'a', [null, 'y', '1.50'])", "[0,1,1]"),
+        ("SetRow(1000, 'a', ['a', protocol.Clear])", "[0,1]"),
+        ("SetRow(1000, 'a', ['a', protocol.Leave, 2])", "[0,0,1]"),
+        ("SetRow(1000, 'a', [null, 'y', 'no number'])", "[0,0,0]"),
+        ("SetRow(1000, 'none', ['none', 'y', 1])", "[0,0,0]"),
+        ("SetRow(1000, 7, ['a'])", "[]"),
+        ("AddRowReturnKey(1000, [7.0, 'y', 1])", "\"7\""),
+        ("AddRow(1000, [true, 'y', 1])", "2"),
+        ("AddRowReturnKey(1000, ['a', 'y', 1])", "null"),
+        ("AddRowReturnKey(1000, [null, 'y', 1])", "null"),
+    ] {
+        let call = format!("(protocol.AddRow(1000, ['a', 'x', 1]), protocol.{call})");
+        assert_eq!(json(&call), expected, "{call}");
+    }
+    // What the set causes does not count: another script puts the cell back.
+    let back = "function Run(protocol) { if (protocol.NewRow()[1] === 'y') protocol.SetParameterIndexByKey(1000, 'a', 2, 'x'); }";
+    let set = "function Run(protocol) { protocol.AddRow(1000, ['a', 'x', 1]); protocol.SetParameter(10, JSON.stringify([protocol.SetRow(1000, 'a', ['a', 'y', 1]), protocol.GetRow(1000, 'a')])); }";
+    let both = format!(
+        "{}{}",
+        qaction(1, "triggers=\"1\"", set),
+        qaction(2, "triggers=\"1000\" row=\"true\"", back)
+    );
+    let mut rig = Rig::new(&definition(&both));
+    rig.go();
+    assert_eq!(rig.text(10), r#"[[0,1,0],["a","x",1]]"#);
+}
+
+#[test]
+fn a_column_is_its_cells_and_empty_if_none_of_them_has_a_value() {
+    let body = "function Run(protocol, column, key) {
+        const empty = [protocol.IsEmpty(1000), protocol.IsEmpty(1001), protocol.IsEmpty(1002), protocol.IsEmpty(1003)];
+        protocol.SetParameter(10, JSON.stringify([column, key, protocol.GetInputParameter(0), empty]));
+        protocol.FillArray(1000, [['a', 'b'], [null, 'x']]);
+    }";
+    let mut rig = Rig::new(&definition(&qaction(5, "triggers=\"1\" inputParameters=\"1002;1001\"", body)));
+    rig.go();
+    assert_eq!(rig.text(10), "[[],[],[],[true,true,true,true]]");
+    rig.go();
+    assert_eq!(rig.text(10), r#"[[null,"x"],["a","b"],[null,"x"],[false,false,false,true]]"#);
+}
+
+#[test]
+fn several_rows_are_gone_before_the_first_of_them_causes_anything() {
+    let body = "function Run(protocol) {
+        protocol.FillArray(1000, [['a', 'b', 'c', 'd']]);
+        protocol.SetParameter(10, `${protocol.DeleteRow(1000, ['c', 'none', 'a', 'a'])}`);
+    }";
+    let seen = "function Run(protocol) { if (protocol.RowKey()) console.log(protocol.RowKey() + ' of ' + protocol.GetKeys(1000)); }";
+    let both = format!(
+        "{}{}",
+        qaction(5, "triggers=\"1\"", body),
+        qaction(6, "triggers=\"1000\" row=\"true\"", seen)
+    );
+    let mut rig = Rig::new(&definition(&both));
+    rig.go();
+    let log = rig.log();
+    assert_eq!(rig.text(10), "2");
+    assert!(log.contains(&"c of b,d".to_owned()) && log.contains(&"a of b,d".to_owned()), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("no row") && line.contains("none")), "{log:?}");
+}
+
+#[test]
 fn a_table_is_filled_by_columns_or_by_rows() {
     for (call, expected) in [
         ("FillArray(1000, [['k', 'l'], ['one', 'two'], [1, 2]])", vec!["k,one,1", "l,two,2"]),

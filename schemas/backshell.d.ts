@@ -115,7 +115,7 @@ interface SLProtocol {
     /** Adds a row; its key, which an `autoincrement` column makes by itself. Null if it was not taken. */
     AddRowReturnKey(table: number, row?: readonly CellInput[]): string | null;
 
-    /** Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if it is another now. */
+    /** Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if the set made it another, else 0. */
     SetRow(table: number, key: string | number, row: readonly CellInput[]): number[];
 
     /** The cells of a row, by its key or by its place from 0; null if there is no such row. */
@@ -152,13 +152,13 @@ interface SLProtocol {
     /** A cell by the places of its row and its column, both from 1; null if it is empty or not there. */
     GetParameterIndex(table: number, row: number, column: number): Cell;
 
-    /** Sets a cell by the places of its row and its column, both from 1. Whether it is another now. */
+    /** Sets a cell by the places of its row and its column, both from 1. Whether it is another than before. */
     SetParameterIndex(table: number, row: number, column: number, value: Settable): boolean;
 
     /** A cell by the key of its row and the place of its column from 1; null if it is empty or not there. */
     GetParameterIndexByKey(table: number, key: string, column: number): Cell;
 
-    /** Sets a cell by the key of its row and the place of its column from 1. Whether it is another now. */
+    /** Sets a cell by the key of its row and the place of its column from 1. Whether it is another than before. */
     SetParameterIndexByKey(table: number, key: string, column: number, value: Settable): boolean;
 
     /** With `row="true"`: the key of the row that runs the script. */

@@ -177,6 +177,12 @@ impl Inside for In<'_, '_> {
         if clock.is_over() {
             return Err(self.failure(thrown("interrupted")));
         }
+        if self.state.depth.get() == 0
+            && let Some(rejected) = self.ctx.userdata::<Rejected<'_>>()
+        {
+            // Those of a script that did not load have been told as its failure.
+            rejected.borrow_mut().clear();
+        }
         let outer = clock.begin(self.state.limit.get());
         self.state.depth.update(|depth| depth + 1);
         let result = self.call(engine, now, run);

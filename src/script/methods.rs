@@ -154,7 +154,7 @@ pub static METHODS: &[Method] = &[
         "SetRow",
         Table,
         ["(table: number, key: string | number, row: readonly CellInput[]): number[]"],
-        "Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if it is another now.",
+        "Sets the cells of a row, by its key or by its place from 0; null leaves a cell as it is, `protocol.Clear` empties it. For each cell 1 if the set made it another, else 0.",
         tables::set_row
     ),
     method!(
@@ -235,7 +235,7 @@ pub static METHODS: &[Method] = &[
         "SetParameterIndex",
         Table,
         ["(table: number, row: number, column: number, value: Settable): boolean"],
-        "Sets a cell by the places of its row and its column, both from 1. Whether it is another now.",
+        "Sets a cell by the places of its row and its column, both from 1. Whether it is another than before.",
         tables::set_parameter_index
     ),
     method!(
@@ -249,7 +249,7 @@ pub static METHODS: &[Method] = &[
         "SetParameterIndexByKey",
         Table,
         ["(table: number, key: string, column: number, value: Settable): boolean"],
-        "Sets a cell by the key of its row and the place of its column from 1. Whether it is another now.",
+        "Sets a cell by the key of its row and the place of its column from 1. Whether it is another than before.",
         tables::set_parameter_index_by_key
     ),
     method!(

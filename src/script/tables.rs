@@ -441,12 +441,13 @@ fn set_cell<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, first: i32
                 .script_report(lent.now, lent.run.script, || format!("{method}: there is no such cell"));
             return Ok(flag(ctx, false));
         };
-        let before = lent.engine.params().get_in(param, Some(&key)).clone();
-        if let Err(why) = lent.engine.script_set(lent.now, param, Some(&key), value) {
-            told(ctx, &mut lent, method, table, &why)?;
-            return Ok(flag(ctx, false));
+        match lent.engine.script_set(lent.now, param, Some(&key), value) {
+            Ok(differs) => Ok(flag(ctx, differs)),
+            Err(why) => {
+                told(ctx, &mut lent, method, table, &why)?;
+                Ok(flag(ctx, false))
+            }
         }
-        Ok(flag(ctx, *lent.engine.params().get_in(param, Some(&key)) != before))
     })
 }
 

@@ -148,7 +148,7 @@ pub const KEYS: &[Key] = &[
         "script.time_limit_ms",
         Kind::Millis(10, 60_000),
         Value("1000"),
-        "How long one run may take, with all runs that it causes; then it is stopped and reported.",
+        "How long one run may take, with all runs that it causes; then it is stopped and reported. All runs of one input (a message, an answer, a set) have three times that together; what is left of them is left out and reported.",
     ),
     key(
         "script.memory_mib",

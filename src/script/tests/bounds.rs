@@ -202,6 +202,22 @@ fn a_rejection_that_nobody_handles_is_told_with_its_place_and_one_that_is_handle
 }
 
 #[test]
+fn a_module_that_does_not_load_is_told_as_the_failure_of_each_run_and_as_nothing_else() {
+    let mut rig = Rig::new(&script("Promise.reject(1); throw new Error('no');"));
+    for _ in 0..3 {
+        rig.go();
+        rig.ctx.advance(Duration::from_secs(100));
+    }
+    let log: Vec<String> = rig.log().into_iter().filter(|line| !line.contains('=')).collect();
+    let place = format!("test.xml:{}:", definition("").lines().count());
+    assert_eq!(log.len(), 3, "{log:?}");
+    assert!(
+        log.iter().all(|line| line.starts_with(&format!("failed: {place}")) && line.ends_with("Error: no")),
+        "{log:?}"
+    );
+}
+
+#[test]
 fn secrets_are_hidden_in_texts_that_were_cut_in_calls_and_in_reports() {
     let secret = r#"<Params><Param id="90" bs:secret="true"><Name>Password</Name><Type>write</Type><Interprete><Type>string</Type></Interprete></Param></Params>"#;
     let body = "function Run(protocol) {

@@ -22,7 +22,8 @@ fn weight(value: &Value) -> usize {
 }
 
 impl Engine {
-    /// A script sets a parameter, or a cell of a row if it is a column.
+    /// A script sets a parameter, or a cell of a row if it is a column; says whether it is another than before, whatever
+    /// this causes.
     ///
     /// # Errors
     ///
@@ -33,10 +34,12 @@ impl Engine {
         param: ParamIx,
         row: Option<&str>,
         value: Value,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         self.spend(weight(&value))?;
         let outcome = self.params.set_in(param, row, value, Origin::Script);
-        self.after_set(ctx, outcome)
+        let differs = matches!(&outcome, Outcome::Event(event) if event.differs);
+        self.after_set(ctx, outcome)?;
+        Ok(differs)
     }
 
     /// A script sets several parameters: all are set, then their events run in order. Gives what was not taken, by position.

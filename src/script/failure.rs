@@ -112,8 +112,9 @@ pub(super) fn of_exception(exception: &Exception<'_>) -> Thrown {
     Thrown { text: short(&text), calls: stack.lines().filter_map(call).take(MAX_CALLS).collect() }
 }
 
+/// The beginning of a text in one line. A line end becomes an escape, by which those who hide secrets know it.
 fn short(text: &str) -> String {
-    cut(text.trim().chars().take(MAX_TEXT + 1).collect(), MAX_TEXT).replace(['\n', '\r'], " ")
+    cut(text.trim().chars().take(MAX_TEXT + 1).collect(), MAX_TEXT).replace('\n', "\\n").replace('\r', "\\r")
 }
 
 /// One line of a stack: `    at Run (QAction:5:3:10)`, `    at lib/a.js:1:1`, `    at parse (native)`. Nothing of those that
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn a_text_that_is_cut_ends_with_the_mark_that_those_who_hide_secrets_know() {
         let text = short(&format!(" {}\nend", "x".repeat(MAX_TEXT - 1)));
-        assert_eq!(text, format!("{} …", "x".repeat(MAX_TEXT - 1)));
-        assert_eq!(short("a\nb "), "a b");
+        assert_eq!(text, format!("{}\\n…", "x".repeat(MAX_TEXT - 1)));
+        assert_eq!(short("a\r\nb "), "a\\r\\nb");
     }
 }

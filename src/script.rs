@@ -12,6 +12,7 @@ mod allowance;
 mod clock;
 pub mod declaration;
 mod failure;
+mod fills;
 pub mod host;
 mod lent;
 pub mod load;

@@ -5,7 +5,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Function, Object, Result, Symbol, Value as Js};
 
 use crate::script::host::Plan;
-use crate::script::{lent, log, parameters, tables};
+use crate::script::{fills, lent, log, parameters, tables};
 
 /// What the first argument of a method refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,21 +208,21 @@ pub static METHODS: &[Method] = &[
             "(table: number, rows: readonly (readonly CellInput[])[], option: NotifyProtocol.SaveOption): boolean"
         ],
         "Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it.",
-        tables::fill_array
+        fills::fill_array
     ),
     method!(
         "FillArrayNoDelete",
         Table,
         ["(table: number, columns: readonly (readonly CellInput[])[]): boolean"],
         "Fills a table with columns; rows that are not named stay.",
-        tables::fill_array_no_delete
+        fills::fill_array_no_delete
     ),
     method!(
         "FillArrayWithColumn",
         Table,
         ["(table: number, column: number, keys: readonly string[], values: readonly CellInput[]): boolean"],
         "Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay.",
-        tables::fill_array_with_column
+        fills::fill_array_with_column
     ),
     method!(
         "GetParameterIndex",

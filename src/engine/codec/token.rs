@@ -56,6 +56,8 @@ pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoTo
     let message = Message::new(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()));
     // A `null` in its place is no token.
     let at = |path: &JsonPath| message.select(path)?.scalar().map(Cow::into_owned);
+    let of_cookies =
+        matches!(&token.place, TokenPlace::Header(name) if name.eq_ignore_ascii_case("set-cookie"));
     let found = match &token.place {
         TokenPlace::Body => match serde_json::from_str(text.trim()) {
             // A service that answers in JSON quotes it.
@@ -65,6 +67,7 @@ pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoTo
             Ok(_) => String::new(),
         },
         TokenPlace::Path(path) => at(path).unwrap_or_default(),
+        TokenPlace::Header(_) if of_cookies => cookies(answer.headers),
         TokenPlace::Header(name) => {
             let header = answer.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
             header.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
@@ -76,7 +79,9 @@ pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoTo
     if found.len() > MAX_TOKEN {
         return Err(NoToken::TooLong);
     }
-    if found.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    // A blank stands between cookies, and nowhere else.
+    let is_good = if of_cookies { found.split("; ").all(is_token) } else { is_token(&found) };
+    if !is_good {
         return Err(NoToken::Characters);
     }
     let (lifetime, odd) = match &token.lifetime {
@@ -97,6 +102,22 @@ pub fn find(token: &Token, answer: &Answer<'_>, now: Wall) -> Result<Found, NoTo
         },
     };
     Ok(Found { token: Secret::new(found), lifetime, odd })
+}
+
+fn is_token(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// What a `Cookie` header gives back of all that an answer sets (RFC 6265, sections 4.1.1 and 4.2.1): names and values, without
+/// attributes, and without cookies that it takes away by setting them to nothing.
+fn cookies(headers: &[(String, String)]) -> String {
+    let set = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+    let pairs = set.filter_map(|(_, value)| value.split(';').next()?.trim().split_once('='));
+    let pairs: Vec<String> = pairs
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join("; ")
 }
 
 /// The claim `exp` of a JSON Web Token, in nanoseconds since 1970.
@@ -177,6 +198,27 @@ mod tests {
         }
         assert_eq!(found(&body, &[], "a\r\nX: y"), Err(NoToken::Characters));
         assert_eq!(found(&body, &[], &"a".repeat(20_000)), Err(NoToken::TooLong));
+    }
+
+    #[test]
+    fn a_token_out_of_set_cookie_is_what_a_cookie_header_gives_back() {
+        let header = token(TokenPlace::Header("Set-Cookie".into()), Lifetime::Unknown);
+        let check = |set: &[&str], expected: Result<&str, NoToken>| {
+            let headers: Vec<(&str, &str)> = set.iter().map(|value| ("set-cookie", *value)).collect();
+            let found = found(&header, &headers, "").map(|(token, ..)| token);
+            assert_eq!(found.as_deref().map_err(|error| *error), expected, "{set:?}");
+        };
+        check(
+            &["JSESSIONID=node01.n0; Path=/; HttpOnly; Expires=Thu, 01 Jan 2099 00:00:00 GMT"],
+            Ok("JSESSIONID=node01.n0"),
+        );
+        check(&["a=1"], Ok("a=1"));
+        check(&["a=1; Path=/", "gone=; Max-Age=0", "b=x=y;Secure"], Ok("a=1; b=x=y"));
+        check(&[], Err(NoToken::Missing));
+        check(&["gone=; Max-Age=0"], Err(NoToken::Missing));
+        check(&["no pair", "=nameless"], Err(NoToken::Missing));
+        check(&["a=1 2"], Err(NoToken::Characters));
+        check(&["a=1", "b=\u{1}"], Err(NoToken::Characters));
     }
 
     #[test]

@@ -248,9 +248,19 @@ fn finish<'n>(value: Value, how: &How, divisor: impl FnOnce() -> Option<Node<'n>
         None => 1.0,
     };
     let number = value.as_number().ok_or(Why::NotANumber)?;
-    match Value::number(number / by * how.scale.unwrap_or(1.0)) {
+    match Value::number(scaled(number / by, how.scale.unwrap_or(1.0))) {
         Value::Empty => Err(Why::NoQuotient),
         quotient @ (Value::Number(_) | Value::Text(_) | Value::Bytes(_)) => Ok(quotient),
+    }
+}
+
+/// Multiplies; by a fraction such as 0.001 as a division by 1000, which is exact where 0.001 itself is not.
+fn scaled(number: f64, scale: f64) -> f64 {
+    let whole = (1.0 / scale).round();
+    if scale.abs() < 1.0 && whole.is_finite() && 1.0 / whole == scale {
+        number / whole
+    } else {
+        number * scale
     }
 }
 

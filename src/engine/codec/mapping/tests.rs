@@ -140,6 +140,11 @@ fn maps_give_the_value_that_stands_for_a_text_or_a_number() {
 fn scales_multiply_and_divisors_divide() {
     for (how, literal, expected) in [
         (r#"scale="0.1""#, "25", number(2.5)),
+        // A time in milliseconds: a product with 0.001 ends in 1230001.
+        (r#"scale="0.001""#, "1700000000123", number(1_700_000_000.123)),
+        (r#"scale="-0.001""#, "1700000000123", number(-1_700_000_000.123)),
+        (r#"scale="0.3""#, "10", number(3.0)),
+        (r#"scale="0""#, "10", number(0.0)),
         (r#"scale="-2""#, "\"4\"", number(-8.0)),
         (r#"scale="2""#, "\"x\"", Err(Why::NotANumber)),
         (r#"scale="2""#, "null", Ok(Some(Value::Empty))),

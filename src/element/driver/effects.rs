@@ -159,12 +159,10 @@ impl Driver {
 
     /// Whether a connection has an address now.
     pub(super) fn target_of(&self, connection: ConnectionIx) -> Target {
-        // The session before the link brings it.
-        if self.engine.protocol().connection(connection).before.is_some() || self.has_address(connection) {
-            Target::Known
-        } else {
-            Target::Empty
-        }
+        // The session before the link may bring it, if a parameter takes it; otherwise it is asked for nothing.
+        let described = self.engine.protocol().connection(connection);
+        let is_brought = described.before.is_some() && described.dynamic_ip.is_some();
+        if is_brought || self.has_address(connection) { Target::Known } else { Target::Empty }
     }
 
     /// Whether a dynamic address or a host is there.

@@ -237,7 +237,7 @@ pub fn answer_of(protocol: &Protocol, pair: PairIx, response: ResponseIx) -> Opt
     let described = protocol.pair(pair);
     if described.responses.contains(&response) {
         Some(Received::Good)
-    } else if described.bad_command == Some(response) {
+    } else if described.bad_commands.contains(&response) {
         Some(Received::Bad)
     } else {
         None

@@ -135,7 +135,7 @@ impl Engine {
         }
         let own = waiting.flat_map(|(_, pair)| {
             let described = self.protocol.pair(pair);
-            described.responses.iter().copied().chain(described.bad_command)
+            described.responses.iter().chain(&described.bad_commands).copied()
         });
         response::take(&self.params, &self.layouts, own.chain(others), message)
     }

@@ -26,7 +26,7 @@ pub struct Pair<'a> {
     /// `Content/Response`.
     pub responses: Vec<Id>,
     /// `Content/ResponseOnBadCommand`.
-    pub bad_command: Option<Id>,
+    pub bad_commands: Vec<Id>,
 }
 
 /// `Group`.

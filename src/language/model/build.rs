@@ -250,7 +250,7 @@ impl Build {
             condition: None,
             command,
             responses: responses.into(),
-            bad_command: None,
+            bad_commands: Vec::new(),
             connection: None,
             timeout: None,
             retries: None,

@@ -434,8 +434,8 @@ pub struct Pair {
     pub command: Option<CommandIx>,
     /// What may answer; with none the pair is done when it is sent.
     pub responses: Vec<ResponseIx>,
-    /// An answer that ends the pair without a further try (`ResponseOnBadCommand`).
-    pub bad_command: Option<ResponseIx>,
+    /// Answers that end the pair without a further try (`ResponseOnBadCommand`).
+    pub bad_commands: Vec<ResponseIx>,
     /// The connection, instead of the group's.
     pub connection: Option<ConnectionIx>,
     /// How long an answer may take, instead of the connection's.

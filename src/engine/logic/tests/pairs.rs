@@ -143,16 +143,20 @@ fn a_late_answer_to_an_earlier_try_counts() {
 
 #[test]
 fn a_bad_command_ends_the_pair_without_a_further_try() {
-    let Asking { mut traced, pair, group, .. } = asking(|_| {});
-    let no = traced.build.fixed("no", b"no");
-    let bad = traced.build.response(&[no], |_| {});
-    traced.build.pairs[pair.index()].bad_command = Some(bad);
-    let trace = traced.trace;
-    let mut rig = Rig::ready(traced.build);
-    rig.enqueue(group, GroupOp::Execute);
-    rig.message("no");
-    assert_eq!(rig.value(trace), "ba");
-    assert!(rig.engine.is_idle());
+    for answer in ["no", "never"] {
+        let Asking { mut traced, pair, group, .. } = asking(|_| {});
+        for bad in ["no", "never"] {
+            let fixed = traced.build.fixed(bad, bad.as_bytes());
+            let bad = traced.build.response(&[fixed], |_| {});
+            traced.build.pairs[pair.index()].bad_commands.push(bad);
+        }
+        let trace = traced.trace;
+        let mut rig = Rig::ready(traced.build);
+        rig.enqueue(group, GroupOp::Execute);
+        rig.message(answer);
+        assert_eq!(rig.value(trace), "ba", "{answer}");
+        assert!(rig.engine.is_idle(), "{answer}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) fn pair(element: Element<'_>, id: Id) -> Pair<'_> {
         when_down: our_value(element, "whenDown"),
         commands: content(element, "Command"),
         responses: content(element, "Response"),
-        bad_command: content(element, "ResponseOnBadCommand").into_iter().next(),
+        bad_commands: content(element, "ResponseOnBadCommand"),
     }
 }
 

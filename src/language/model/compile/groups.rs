@@ -55,7 +55,11 @@ fn pair(scope: &mut Scope, written: &written::Pair<'_>) -> Pair {
         condition: condition::compile(scope, written.condition.as_ref(), user),
         command,
         responses: written.responses.iter().filter_map(|id| scope.responses.resolve(*id, user)).collect(),
-        bad_command: written.bad_command.and_then(|id| scope.responses.resolve(id, user)),
+        bad_commands: written
+            .bad_commands
+            .iter()
+            .filter_map(|id| scope.responses.resolve(*id, user))
+            .collect(),
         connection,
         timeout: millis(written.timeout.as_ref()),
         retries: number("retries").and_then(|retries| u32::try_from(retries.value).ok()),

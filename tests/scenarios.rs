@@ -28,7 +28,7 @@ fn the_scenarios_of_each_shipped_definition_hold() {
         assert!(own > 0, "{} has no scenario", folder.display());
         (definitions, scenarios) = (definitions + 1, scenarios + own);
     }
-    assert!(definitions >= 4 && scenarios >= 7, "{definitions} definitions, {scenarios} scenarios");
+    assert!(definitions >= 6 && scenarios >= 14, "{definitions} definitions, {scenarios} scenarios");
     let output = backshell(root, &["test", "protocols"]);
     let told = text(&output.stdout);
     assert!(output.status.success(), "{told}");

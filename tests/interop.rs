@@ -15,6 +15,7 @@ mod peer;
 mod proxies;
 mod refusals;
 mod secure;
+mod systems;
 mod web;
 
 use std::future::Future;

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Web,
     /// `aiohttp` of PyPI: a web server with the manners of devices, which tells what it was asked.
     Pages,
+    /// `aiohttp` again: systems that we have definitions for, as their clients see them.
+    Systems,
     /// `nginx` of this machine, or else of Debian's archive: a web server.
     Nginx,
 }
@@ -35,7 +37,7 @@ impl Kind {
             Self::Node => "ws-8.18.3",
             Self::Proxy => "pproxy-2.7.9",
             Self::Web => "httpbin-0.10.2",
-            Self::Pages => "aiohttp-3.13.2",
+            Self::Pages | Self::Systems => "aiohttp-3.13.2",
             Self::Nginx => "nginx",
         }
     }
@@ -44,7 +46,7 @@ impl Kind {
         let further: &[&str] = match self {
             Self::Python | Self::Proxy => &["--no-deps"],
             Self::Web => &["hypercorn==0.17.3"],
-            Self::Pages => &["brotli==1.2.0", "zstandard==0.25.0"],
+            Self::Pages | Self::Systems => &["brotli==1.2.0", "zstandard==0.25.0"],
             Self::Node => {
                 let mut command = Command::new("npm");
                 command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
@@ -72,6 +74,7 @@ impl Kind {
             Self::Proxy => "proxy.py",
             Self::Web => "web.py",
             Self::Pages => "pages.py",
+            Self::Systems => "systems.py",
             Self::Nginx => "nginx.py",
             Self::Node => {
                 let mut command = Command::new("node");
@@ -85,7 +88,9 @@ impl Kind {
         command.arg(scripts().join(script)).arg(port);
         match self {
             Self::Nginx => command.arg(folder.join("program")),
-            Self::Python | Self::Node | Self::Proxy | Self::Web | Self::Pages => command.arg(name),
+            Self::Python | Self::Node | Self::Proxy | Self::Web | Self::Pages | Self::Systems => {
+                command.arg(name)
+            }
         };
         command.args(files);
         command
@@ -104,7 +109,7 @@ pub(super) fn library(kind: Kind) -> Result<PathBuf, String> {
         Kind::Node => 1,
         Kind::Proxy => 2,
         Kind::Web => 3,
-        Kind::Pages => 4,
+        Kind::Pages | Kind::Systems => 4,
         Kind::Nginx => 5,
     }];
     cell.get_or_init(|| set_up(kind)).clone()
@@ -194,7 +199,7 @@ pub(super) fn shared(kind: Kind) -> Option<Arc<Peer>> {
         Kind::Node => &NODE,
         Kind::Web => &WEB,
         Kind::Pages => &PAGES,
-        Kind::Proxy | Kind::Nginx => panic!("each test has its own"),
+        Kind::Proxy | Kind::Nginx | Kind::Systems => panic!("each test has its own"),
     };
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(peer) = slot.upgrade() {

@@ -47,14 +47,16 @@ impl Network {
         Self { peers: peers.collect(), names: Mutex::default() }
     }
 
-    /// The peer of a host and a port: the one that names them, else the first that names none.
+    /// The peer of a host and a port: the one that names both, else the one that names the host, else the first that names none.
     fn peer(&self, host: &str, port: u16) -> Option<&(Arc<Peer>, mpsc::Sender<DuplexStream>)> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let whole = format!("{host}:{port}");
-        let named = self.peers.iter().find(|(peer, _)| {
-            peer.host().is_some_and(|own| own.eq_ignore_ascii_case(host) || own.eq_ignore_ascii_case(&whole))
-        });
-        named.or_else(|| self.peers.iter().find(|(peer, _)| peer.host().is_none()))
+        let named = |name: &str| {
+            self.peers.iter().find(|(peer, _)| peer.host().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+        };
+        named(&whole)
+            .or_else(|| named(host))
+            .or_else(|| self.peers.iter().find(|(peer, _)| peer.host().is_none()))
     }
 
     /// The address of a name, out of a range for documentation and tests (RFC 2544, 198.18.0.0/15).
@@ -112,8 +114,8 @@ impl Respond for Network {
             let unanswered = |written, why: String| Unanswered { written, why };
             let uri = request.uri();
             let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-            let host = uri.host().unwrap_or_default();
-            let Some((peer, _)) = self.peer(host, port) else {
+            let host = uri.host().unwrap_or_default().to_owned();
+            let Some((peer, _)) = self.peer(&host, port) else {
                 return Err(unanswered(false, format!("no peer of the scenario is `{host}:{port}`")));
             };
             if !peer.is_reachable() {
@@ -123,6 +125,9 @@ impl Respond for Network {
             let (head, body) = request.into_parts();
             let answer = peer.answer(head.method.as_str(), &path, &head.headers, &body);
             sleep(answer.after).await;
+            if !peer.is_reachable() {
+                return Err(unanswered(true, format!("`{host}:{port}` went away before it answered")));
+            }
             match answer.fault {
                 Some(Fault::NeverAnswer) => std::future::pending().await,
                 Some(Fault::Reset) => {

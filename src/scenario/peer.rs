@@ -5,7 +5,6 @@ mod serve;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use http::HeaderMap;
 use minijinja::value::{Serde, Value as Filler};
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::expect::{self, Content};
 use super::file::{self, Fault, Head, Rule, Then, When};
@@ -51,8 +50,20 @@ pub struct Totals {
     pub messages: u64,
     /// Requests of HTTP sessions.
     pub requests: u64,
-    /// Links open now.
+    /// Links open now, without those that are half open.
     pub links: u64,
+    /// Links that are half open now.
+    pub half_open: u64,
+}
+
+impl Totals {
+    /// How many links an order reaches: a half-open one can only be dropped.
+    pub fn reached(&self, order: &Order) -> u64 {
+        match order {
+            Order::Drop => self.links + self.half_open,
+            Order::Send(_) | Order::Close(_) | Order::Fault(_) => self.links,
+        }
+    }
 }
 
 /// What a peer has seen, and what went wrong with its own rules.
@@ -88,7 +99,7 @@ pub struct Peer {
     used: Mutex<Vec<u32>>,
     log: Mutex<Log>,
     orders: broadcast::Sender<Order>,
-    reachable: AtomicBool,
+    reachable: watch::Sender<bool>,
 }
 
 /// The answer to a request of an HTTP session.
@@ -111,7 +122,8 @@ impl Peer {
     pub fn new(described: file::Peer, clock: Clock) -> Self {
         let used = Mutex::new(vec![0; described.rules.len()]);
         let (orders, _) = broadcast::channel(ORDERS);
-        Self { described, clock, used, log: Mutex::default(), orders, reachable: AtomicBool::new(true) }
+        let (reachable, _) = watch::channel(true);
+        Self { described, clock, used, log: Mutex::default(), orders, reachable }
     }
 
     /// The host that it answers for; none for every one that no other peer answers for.
@@ -119,21 +131,22 @@ impl Peer {
         self.described.host.as_deref()
     }
 
-    /// Tells its open links what to do; how many there are.
+    /// Tells its open links what to do; how many hear it.
     pub fn order(&self, order: Order) -> u64 {
+        let reached = self.read(|log| log.totals.reached(&order));
         // Without a link there is nobody to hear it.
         let _nobody_hears = self.orders.send(order);
-        self.read(|log| log.totals.links)
+        reached
     }
 
-    /// Lets it be reached, or not.
+    /// Lets it be reached, or not: then its connections stay, and nothing goes over them in either direction.
     pub fn set_reachable(&self, reachable: bool) {
-        self.reachable.store(reachable, Ordering::Relaxed);
+        self.reachable.send_replace(reachable);
     }
 
     /// Whether it can be reached.
     pub fn is_reachable(&self) -> bool {
-        self.reachable.load(Ordering::Relaxed)
+        *self.reachable.borrow()
     }
 
     /// Looks at what it has seen.
@@ -182,11 +195,10 @@ impl Peer {
         for (rule, used) in self.described.rules.iter().zip(used.iter_mut()) {
             match fits(&rule.when) {
                 None => {}
-                Some(Ok(())) if rule.times.is_none_or(|times| *used < times) => {
-                    *used += 1;
-                    return Found::Rule(rule, *used);
-                }
-                Some(Ok(())) => any = true,
+                Some(Ok(())) => match claim(rule, used) {
+                    Some(count) => return Found::Rule(rule, count),
+                    None => any = true,
+                },
                 Some(Err(difference)) => {
                     any = true;
                     if nearest.as_ref().is_none_or(|nearest| difference.depth > nearest.depth) {
@@ -337,13 +349,30 @@ impl Peer {
         })
     }
 
-    /// The rules that are followed by the clock while a link is open.
-    fn clocks(&self) -> impl Iterator<Item = (Duration, &Rule)> {
-        self.described.rules.iter().filter_map(|rule| match rule.when {
-            When::Every(every) => Some((every, rule)),
+    /// The rules that are followed by the clock while a link is open, with their places.
+    fn clocks(&self) -> impl Iterator<Item = (Duration, usize)> {
+        self.described.rules.iter().enumerate().filter_map(|(place, rule)| match rule.when {
+            When::Every(every) => Some((every, place)),
             When::Handshake(_) | When::Message(_) | When::Request(..) => None,
         })
     }
+
+    /// Uses the rule at a place by the clock; none if it is used up.
+    fn tick(&self, place: usize) -> Option<(&Rule, Value)> {
+        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let rule = self.described.rules.get(place)?;
+        let count = claim(rule, used.get_mut(place)?)?;
+        Some((rule, with_count(json!({}), count)))
+    }
+}
+
+/// Uses a rule once more: the number of the use, from 1; none if it is used up.
+fn claim(rule: &Rule, used: &mut u32) -> Option<u32> {
+    if rule.times.is_some_and(|times| *used >= times) {
+        return None;
+    }
+    *used = used.saturating_add(1);
+    Some(*used)
 }
 
 enum Found<'a> {
@@ -423,3 +452,6 @@ fn by_name(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
 fn joined(headers: &BTreeMap<String, Vec<String>>) -> Value {
     headers.iter().map(|(name, values)| (name.replace('-', "_"), Value::String(values.join(", ")))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,9 @@ use crate::value;
 /// How often a step looks whether what it waits for is there.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long after an order the next step begins: time only passes when nothing is left to do at that moment.
+const DONE: Duration = Duration::from_millis(1);
+
 /// How much real time a scenario may take.
 const REAL: Duration = Duration::from_secs(60);
 
@@ -324,7 +327,7 @@ impl Play {
     /// Tells the open links of a peer something; waits for a link if there is none.
     async fn order(&self, peer: usize, order: Order, within: Duration) -> Result<(), String> {
         let end = Instant::now() + within;
-        while self.peers[peer].read(|log| log.totals.links) == 0 {
+        while self.peers[peer].read(|log| log.totals.reached(&order)) == 0 {
             if Instant::now() >= end {
                 return Err(format!(
                     "after {}: peer {peer} has no open link",
@@ -334,7 +337,12 @@ impl Play {
             sleep(LOOK).await;
             self.problems()?;
         }
+        if !self.peers[peer].is_reachable() && !matches!(order, Order::Drop) {
+            return Err(format!("peer {peer} is not reachable now: only `drop` can happen to its links"));
+        }
         self.peers[peer].order(order);
+        // It has been done when the next step begins.
+        sleep(DONE).await;
         Ok(())
     }
 

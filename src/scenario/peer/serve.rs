@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited, StreamBody, combinators::BoxBody};
 use hyper::body::{Frame, Incoming as Body};
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, MAX_BODY, Peer, link};
+use super::{MAX_BODY, Peer, link};
 use crate::scenario::file::{Fault, Then};
 use crate::scenario::{ACCEPT_PAUSE, Incoming};
 use crate::tasks::Tasks;
@@ -94,6 +95,8 @@ where
     }
     let Ok(Opening { upgrade, accepted, then, context }) = opening.try_recv() else { return };
     let Ok(upgraded) = upgrade.await else { return };
+    // Only the answer to the handshake was slow.
+    slow.store(false, Ordering::Relaxed);
     link::talk(&peer, TokioIo::new(upgraded), accepted.deflate, then, context, stop).await;
 }
 
@@ -113,11 +116,18 @@ async fn serve(
     if !is_upgrade {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| Ended)?.to_bytes();
+        // A peer that has gone away answers nothing over the connections that it had.
+        present(peer)?;
         let answer = peer.answer(head.method.as_str(), &path, &head.headers, &body);
-        return respond(answer, slow).await;
+        sleep(answer.after).await;
+        present(peer)?;
+        misbehave(answer.fault, slow).await?;
+        return Ok(response(answer.status, answer.headers, answer.body, answer.fault));
     }
+    present(peer)?;
     let (then, after, context) = peer.handshake(&path, request.headers());
     sleep(after).await;
+    present(peer)?;
     misbehave(then.fault, slow).await?;
     let headers = then.headers.iter().map(|(name, value)| (name.clone(), peer.text(value, &context)));
     let headers: Vec<(String, String)> = headers.collect();
@@ -151,22 +161,25 @@ async fn serve(
     }
 }
 
-async fn respond(answer: Answer, slow: &AtomicBool) -> Result<Response<Content>, Ended> {
-    sleep(answer.after).await;
-    misbehave(answer.fault, slow).await?;
-    Ok(response(answer.status, answer.headers, answer.body, answer.fault))
+fn present(peer: &Peer) -> Result<(), Ended> {
+    if peer.is_reachable() { Ok(()) } else { Err(Ended) }
 }
 
 /// What goes wrong before an answer.
 async fn misbehave(fault: Option<Fault>, slow: &AtomicBool) -> Result<(), Ended> {
+    // The next answer over this connection may be an ordinary one.
+    slow.store(fault == Some(Fault::SlowDrip), Ordering::Relaxed);
     match fault {
         Some(Fault::NeverAnswer) => std::future::pending().await,
         Some(Fault::Reset) => Err(Ended),
-        Some(Fault::SlowDrip) => {
-            slow.store(true, Ordering::Relaxed);
-            Ok(())
-        }
-        Some(Fault::AcceptAndClose | Fault::HalfOpen | Fault::HugeFrame | Fault::BadDeflate | Fault::Cut)
+        Some(
+            Fault::SlowDrip
+            | Fault::AcceptAndClose
+            | Fault::HalfOpen
+            | Fault::HugeFrame
+            | Fault::BadDeflate
+            | Fault::Cut,
+        )
         | None => Ok(()),
     }
 }
@@ -178,13 +191,16 @@ pub(in crate::scenario) fn response(
     fault: Option<Fault>,
 ) -> Response<Content> {
     let cut = fault == Some(Fault::Cut);
-    let length = body.len();
-    let first = if cut { body.slice(..length / 2) } else { body };
-    let mut frames = vec![Ok(Frame::data(first))];
-    if cut {
-        frames.push(Err(io::Error::other(Ended)));
-    }
-    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed();
+    let first = if cut { body.slice(..body.len() / 2) } else { body.clone() };
+    // More is announced than is sent, also where there is nothing to cut.
+    let length = if cut { body.len().max(1) } else { body.len() };
+    let begin = stream::once(std::future::ready(Ok(Frame::data(first))));
+    let end = stream::iter(cut.then_some(())).then(|()| async {
+        // What was written before is sent before the connection ends.
+        tokio::task::yield_now().await;
+        Err(io::Error::other(Ended))
+    });
+    let body = BodyExt::boxed(StreamBody::new(begin.chain(end)));
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status >= 200 && status != 204 && status != 304 {

@@ -1,9 +1,9 @@
-//! Simulated peers: what stands in for a device in the demo and in tests; knows nothing of elements.
+//! Simulated peers, and definitions that are tried against them in virtual time; tells people nothing.
 
+mod binary;
 pub mod expect;
 pub mod file;
 pub mod is07;
-pub mod junit;
 mod network;
 pub mod peer;
 pub mod run;

@@ -117,6 +117,13 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// The same file with its first lines not counted, for a text that somebody put in front of it.
+    pub fn behind(&self, lines: usize) -> Self {
+        Self { file: self.file.clone(), starts: self.starts.get(lines..).unwrap_or_default().into() }
+    }
+}
+
 impl PartialEq for Lines {
     fn eq(&self, _: &Self) -> bool {
         true

@@ -11,11 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::render::printable;
 use super::{Status, complain, test};
 use crate::element::clock::Clock;
 use crate::scenario::file::{self, FAULTS, Fault, Head, Rule, Then, When};
 use crate::scenario::peer::{self, Order, Peer};
 use crate::tasks::{self, Tasks};
+use crate::transport::wire::frame;
 
 /// What the peers have got is told this often.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +32,7 @@ type an order for all peers, or one after its number, such as `1 drop`:
   close [CODE]     close each open link, with 1000 if no code is given
   drop             drop each open link without a close frame
   fault NAME       let each open link go wrong: reset, half-open, huge-frame
-  away, back       take no connections any more; take them again
+  away, back       be silent, and take no connections; be there again
   quit";
 
 /// What `mock` is given.
@@ -43,8 +45,8 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Where the first peer listens; the others get ports of their own
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    /// IP address and port of the first peer, such as 127.0.0.1:9080; port 0 is a free one, as the other peers get
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
     /// Let everything go wrong, whatever the scenario says
@@ -60,18 +62,16 @@ fn fault(name: &str) -> Result<Fault, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
-    let parsed = test::read(&arguments.file)
-        .and_then(|source| file::parse(&source).map_err(|problem| (problem.line, problem.message)));
-    let mut scenario = match parsed {
+    let shown = printable(&arguments.file.to_string_lossy());
+    let mut scenario = match test::read(&arguments.file).and_then(|source| file::parse(&source)) {
         Ok(scenario) => scenario,
-        Err((line, message)) => {
-            let place = line.map(|line| format!(":{line}")).unwrap_or_default();
-            complain(&format!("{}{place}: {message}", arguments.file.display()));
+        Err(problem) => {
+            complain(&format!("{shown}{}: {}", problem.place(), printable(&problem.message)));
             return Ok(Status::Bad);
         }
     };
     if scenario.peers.is_empty() {
-        complain(&format!("{} has no [[peer]]", arguments.file.display()));
+        complain(&format!("{shown} has no [[peer]]"));
         return Ok(Status::Bad);
     }
     if let Some(fault) = arguments.fault {
@@ -97,6 +97,7 @@ fn all_wrong(fault: Fault) -> Vec<Rule> {
     let wrong = whens.into_iter().filter(|(fits, _)| *fits);
     wrong
         .map(|(_, when)| Rule {
+            line: None,
             when,
             times: None,
             after: Duration::ZERO,
@@ -123,7 +124,11 @@ async fn mock(arguments: &Arguments, scenario: file::File) -> io::Result<Status>
             }
         };
         let address = listener.local_addr()?;
-        let host = described.host.as_deref().map(|host| format!(" in place of {host}")).unwrap_or_default();
+        let host = described
+            .host
+            .as_deref()
+            .map(|host| format!(" in place of {}", printable(host)))
+            .unwrap_or_default();
         writeln!(out, "peer {number}{host}: ws://{address} and http://{address}")?;
         let peer = Arc::new(Peer::new(described, clock.clone()));
         let serving = Arc::clone(&peer);
@@ -157,7 +162,10 @@ async fn mock(arguments: &Arguments, scenario: file::File) -> io::Result<Status>
                     new.map(|(_, entry)| format!("peer {number} got {entry}")).collect();
                 told[number] = log.entries.back().map_or(told[number], |(at, _)| at + 1);
                 lines.extend(
-                    log.problems.iter().skip(problems[number]).map(|text| format!("peer {number}: {text}")),
+                    log.problems
+                        .iter()
+                        .skip(problems[number])
+                        .map(|text| format!("peer {number}: {}", printable(text))),
                 );
                 problems[number] = log.problems.len();
                 lines
@@ -218,8 +226,8 @@ fn follow(line: &str, peers: &[Arc<Peer>]) -> Followed {
         "drop" => Order::Drop,
         "close" if rest.is_empty() => Order::Close(1000),
         "close" => match rest.parse() {
-            Ok(code) => Order::Close(code),
-            Err(_) => return Followed::Said(format!("`{rest}` is no close code")),
+            Ok(code) if frame::may_be_sent(code) => Order::Close(code),
+            Ok(_) | Err(_) => return Followed::Said(format!("`{rest}` is no close code")),
         },
         "fault" => match fault(rest) {
             Ok(fault) if fault.is_of_messages() => Order::Fault(fault),

@@ -1,7 +1,9 @@
 //! `backshell test`: runs scenarios and says which hold; the work is done by `scenario`.
 
-use std::collections::HashMap;
-use std::fs::File;
+mod junit;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use super::{Status, complain, files};
 use crate::language::diagnostic::Severity;
 use crate::language::model::Protocol;
 use crate::language::source::Source;
-use crate::scenario::file::{self, SUFFIX};
-use crate::scenario::{junit, run};
+use crate::scenario::file::{self, PROTOCOL, Problem, SUFFIX};
+use crate::scenario::run;
 use crate::script::load;
 
 /// What `test` is given.
@@ -37,43 +39,61 @@ type Loaded = Result<Arc<Protocol>, String>;
 pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     let mut out = BufWriter::new(anstream::stdout().lock());
     let found = files::find(&arguments.paths, SUFFIX);
-    for (path, error) in &found.unreadable {
-        complain(&format!("cannot read `{}`: {error}", render::printable(&path.to_string_lossy())));
-    }
-    if found.files.is_empty() {
-        let places: Vec<String> = arguments
-            .paths
-            .iter()
-            .map(|path| format!("`{}`", render::printable(&path.to_string_lossy())))
-            .collect();
+    if found.files.is_empty() && found.unreadable.is_empty() {
+        let places: Vec<String> = arguments.paths.iter().map(|path| format!("`{}`", shown(path))).collect();
         complain(&format!("no *{SUFFIX} in {}", places.join(", ")));
         return Ok(Status::Misuse);
     }
-    let mut definitions: HashMap<PathBuf, Loaded> = HashMap::new();
     let mut cases = Vec::new();
+    for (path, error) in &found.unreadable {
+        cases.push(failed(case(path), String::new(), format!("cannot be read: {error}"), &mut out)?);
+    }
+    let mut definitions: HashMap<PathBuf, Loaded> = HashMap::new();
+    let mut known = BTreeSet::new();
+    let mut scenarios = Vec::new();
     for path in &found.files {
-        let case = one(path, &mut definitions, &mut out)?;
-        out.flush()?;
-        cases.push(case);
+        // The same file may be named twice, or be in two folders of the command line.
+        if known.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())) {
+            scenarios.push(one(path, &mut definitions, &mut out)?);
+            out.flush()?;
+        }
     }
-    let failed = cases.iter().filter(|case| case.failure.is_some()).count();
-    let total = match cases.len() {
-        1 => "1 scenario".to_owned(),
-        count => format!("{count} scenarios"),
-    };
-    match failed {
-        0 => writeln!(out, "{total}: all hold")?,
-        failed => writeln!(out, "{total}: {failed} failed")?,
-    }
+    writeln!(out, "{}", summary(&scenarios, found.unreadable.len()))?;
     out.flush()?;
+    cases.extend(scenarios);
     if let Some(path) = &arguments.junit
-        && let Err(error) = std::fs::write(path, junit::report(&cases))
+        && let Err(error) = fs::write(path, junit::report(&cases))
     {
-        complain(&format!("cannot write `{}`: {error}", render::printable(&path.to_string_lossy())));
+        complain(&format!("cannot write `{}`: {error}", shown(path)));
         return Ok(Status::Bad);
     }
-    let bad = failed > 0 || !found.unreadable.is_empty();
+    let bad = cases.iter().any(|case| case.failure.is_some());
     Ok(if bad { Status::Bad } else { Status::Good })
+}
+
+/// The last line: how many hold.
+fn summary(scenarios: &[junit::Case], unreadable: usize) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let failed = scenarios.iter().filter(|case| case.failure.is_some()).count();
+    let mut summary = count(scenarios.len(), "scenario");
+    summary.push_str(&match (scenarios.len(), failed) {
+        (0, _) => String::new(),
+        (_, 0) => ": all hold".to_owned(),
+        (_, failed) => format!(": {failed} failed"),
+    });
+    if unreadable > 0 {
+        summary.push_str(&format!("; {} could not be read", count(unreadable, "place")));
+    }
+    summary
+}
+
+fn shown(path: &Path) -> String {
+    render::printable(&path.to_string_lossy())
+}
+
+/// The case of a file or folder, before anything is known of it.
+fn case(path: &Path) -> junit::Case {
+    junit::Case { file: shown(path), title: String::new(), took: Duration::ZERO, failure: None }
 }
 
 /// Runs one file and tells how it went.
@@ -82,34 +102,38 @@ fn one(
     definitions: &mut HashMap<PathBuf, Loaded>,
     out: &mut dyn Write,
 ) -> io::Result<junit::Case> {
-    let name = render::printable(&path.to_string_lossy()).to_string();
-    let mut case =
-        junit::Case { file: name.clone(), title: String::new(), took: Duration::ZERO, failure: None };
-    let read =
-        read(path).and_then(|source| file::parse(&source).map_err(|problem| (problem.line, problem.message)));
-    let scenario = match read {
+    let mut case = case(path);
+    let read = read(path).and_then(|source| file::parse(&source));
+    let scenario = match read.and_then(|scenario| scenario.must_check().map(|()| scenario)) {
         Ok(scenario) => scenario,
-        Err((line, message)) => return failed(case, line, message, out),
+        Err(problem) => return failed(case, problem.place(), problem.message, out),
     };
-    case.title.clone_from(&scenario.title);
+    case.title = render::printable(&scenario.title);
     let definition = scenario.definition(path);
+    if let Some(message) = missing(&scenario, &definition) {
+        return failed(case, String::new(), message, out);
+    }
     let loaded = definitions.entry(definition.clone()).or_insert_with(|| self::definition(&definition));
     let protocol = match loaded {
         Ok(protocol) => Arc::clone(protocol),
         Err(problems) => {
             let message = problems.clone();
-            return failed(case, None, message, out);
+            return failed(case, String::new(), message, out);
         }
     };
     let outcome = run::run(&scenario, &protocol, definition.parent().unwrap_or(Path::new(".")));
     case.took = outcome.real;
     match outcome.failure {
-        Some(failure) => failed(case, failure.line, failure.message, out),
+        Some(failure) => {
+            let place = failure.line.map(|line| format!(":{line}")).unwrap_or_default();
+            failed(case, place, failure.message, out)
+        }
         None => {
             let title = if case.title.is_empty() { String::new() } else { format!(": {}", case.title) };
             writeln!(
                 out,
-                "ok   {name}{title} ({} steps, {} in {} ms)",
+                "ok   {}{title} ({} steps, {} in {} ms)",
+                case.file,
                 outcome.steps,
                 humantime::format_duration(Duration::from_millis(
                     u64::try_from(outcome.simulated.as_millis()).unwrap_or(u64::MAX)
@@ -121,20 +145,54 @@ fn one(
     }
 }
 
+/// Tells that it does not hold; `place` stands behind the name of the file.
 fn failed(
     mut case: junit::Case,
-    line: Option<usize>,
+    place: String,
     message: String,
     out: &mut dyn Write,
 ) -> io::Result<junit::Case> {
-    let place = line.map(|line| format!(":{line}")).unwrap_or_default();
     let title = if case.title.is_empty() { String::new() } else { format!(": {}", case.title) };
     writeln!(out, "FAIL {}{place}{title}", case.file)?;
     for line in message.lines() {
-        writeln!(out, "     {line}")?;
+        writeln!(out, "     {}", render::printable(line))?;
     }
-    case.failure = Some((line, message));
+    case.failure = Some((place, message));
     Ok(case)
+}
+
+/// Why there is no definition to load, if there is none.
+fn missing(scenario: &file::File, definition: &Path) -> Option<String> {
+    let name = render::printable(&scenario.protocol.to_string_lossy());
+    match fs::metadata(definition) {
+        Ok(found) if found.is_file() => return None,
+        Ok(_) => return Some(format!("the definition `{name}` is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Whoever reads it says what is wrong.
+        Err(_) => return None,
+    }
+    let folder = definition.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut near: Vec<String> = names
+        .filter(|name| name.to_ascii_lowercase().ends_with(".xml"))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    near.sort();
+    near.truncate(5);
+    let why = match scenario.protocol == Path::new(PROTOCOL) {
+        true => format!("there is no `{name}` beside it, and it names no other definition"),
+        false => format!("there is no definition `{name}`, seen from its folder"),
+    };
+    let help = match near.first() {
+        Some(first) => format!(
+            "that folder has {}: name one at the top of the scenario, such as protocol = \"{}\"",
+            near.join(", "),
+            first.trim_matches('`')
+        ),
+        None => "name one at the top of the scenario: protocol = \"FILE\"".to_owned(),
+    };
+    Some(format!("{why}\nhelp: {help}"))
 }
 
 /// Reads a scenario file.
@@ -142,25 +200,31 @@ fn failed(
 /// # Errors
 ///
 /// Why it cannot be read, or is none.
-pub(super) fn read(path: &Path) -> Result<Source, (Option<usize>, String)> {
-    let refuse = |message: String| (None, message);
+pub(super) fn read(path: &Path) -> Result<Source, Problem> {
+    let refuse = |line, message: String| Problem { line, column: None, message };
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(file::MAX_BYTES + 1).read_to_end(&mut bytes));
+    // Opening a pipe waits for somebody who writes to it.
+    let opened = fs::metadata(path).and_then(|found| match found.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is a folder, a pipe, a socket or a device")),
+    });
+    let read = opened.and_then(|file| file.take(file::MAX_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
-        return Err(refuse(match error.kind() {
+        let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),
             _ => format!("cannot be read: {error}"),
-        }));
+        };
+        return Err(refuse(None, message));
     }
     if bytes.len() as u64 > file::MAX_BYTES {
-        return Err(refuse(format!("is longer than {} MiB", file::MAX_BYTES >> 20)));
+        return Err(refuse(None, format!("is longer than {} MiB", file::MAX_BYTES >> 20)));
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(path.to_string_lossy(), text)),
         Err(error) => {
             let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Err((Some(line), "is not UTF-8".to_owned()))
+            Err(refuse(Some(line), "is not UTF-8".to_owned()))
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use regex::Regex;
 use serde_json::Value;
 
+use super::binary;
 use super::file::Head;
 
 /// How much of a value a difference shows.
@@ -35,20 +37,56 @@ pub struct Content {
     pub text: String,
     /// The JSON.
     pub json: Option<Value>,
+    /// The bytes, where they are not UTF-8.
+    pub bytes: Option<Bytes>,
 }
 
 impl Content {
     /// Reads bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        Self { text: String::from_utf8_lossy(bytes).into_owned(), json: serde_json::from_slice(bytes).ok() }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::of_text(text, serde_json::from_str(text).ok()),
+            Err(_) => Self {
+                text: String::from_utf8_lossy(bytes).into_owned(),
+                json: None,
+                bytes: Some(Bytes::copy_from_slice(bytes)),
+            },
+        }
+    }
+
+    /// A text that is known to be this JSON, or none.
+    pub fn of_text(text: &str, json: Option<Value>) -> Self {
+        Self { text: text.to_owned(), json, bytes: None }
+    }
+
+    /// About how much memory it takes.
+    pub fn weight(&self) -> usize {
+        fn of(json: &Value) -> usize {
+            size_of::<Value>()
+                + match json {
+                    Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+                    Value::String(text) => text.len(),
+                    Value::Array(list) => list.iter().map(of).sum(),
+                    // A place in a tree, about.
+                    Value::Object(members) => members
+                        .iter()
+                        .map(|(name, value)| 3 * size_of::<Value>() + name.len() + of(value))
+                        .sum(),
+                }
+        }
+        size_of::<Self>()
+            + self.text.len()
+            + self.json.as_ref().map_or(0, of)
+            + self.bytes.as_ref().map_or(0, Bytes::len)
     }
 }
 
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.json {
-            Some(json) => f.write_str(&short(json)),
-            None => write!(f, "`{}`", cut(&self.text)),
+        match (&self.json, &self.bytes) {
+            (Some(json), _) => f.write_str(&short(json)),
+            (None, Some(bytes)) => f.write_str(&shown(bytes)),
+            (None, None) => write!(f, "`{}`", cut(&self.text)),
         }
     }
 }
@@ -63,6 +101,15 @@ pub fn content(expected: &Value, found: &Content) -> Result<(), Difference> {
         what: format!("expected {}, found `{}`", short(expected), cut(&found.text)),
         depth: 0,
     };
+    if let Some(bytes) = binary::bytes(expected) {
+        let is = found.bytes.as_deref().unwrap_or(found.text.as_bytes());
+        let what = match bytes {
+            Ok(bytes) if bytes == is => return Ok(()),
+            Ok(bytes) => format!("expected {}, found {}", shown(&bytes), shown(is)),
+            Err(problem) => problem,
+        };
+        return Err(Difference { place: "the bytes".into(), what, depth: 0 });
+    }
     match (expected, &found.json) {
         // A number or a word in quotes may be meant as JSON too.
         (Value::String(text), json) => match (pattern(text), json) {
@@ -164,9 +211,22 @@ fn pattern(text: &str) -> Option<Pattern> {
             // The whole text, as everywhere in this file.
             Some(match Regex::new(&format!("^(?s:{regex})$")) {
                 Ok(regex) => Pattern::Text(regex),
-                Err(error) => Pattern::Bad(error.to_string()),
+                // By itself, so that what is said of it shows what its author wrote.
+                Err(error) => Pattern::Bad(Regex::new(regex).map_or_else(|own| own, |_| error).to_string()),
             })
         }
+    }
+}
+
+/// What is wrong with the pattern in a text; none if there is none, or nothing is wrong with it.
+pub(super) fn bad_pattern(text: &str) -> Option<String> {
+    match pattern(text)? {
+        Pattern::Bad(error) => {
+            // The last line says what is wrong; those before it draw where.
+            let why = error.lines().next_back().unwrap_or(&error);
+            Some(format!("`{text}` is no pattern: {}", why.trim_start_matches("error: ")))
+        }
+        Pattern::Any | Pattern::Number | Pattern::String | Pattern::Text(_) => None,
     }
 }
 
@@ -217,12 +277,35 @@ pub fn short(value: &Value) -> String {
     cut(&value.to_string())
 }
 
-fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
+/// A text for people, cut, and nothing in it that a terminal would obey.
+pub fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", visible(text.get(..end).unwrap_or_default())),
+        None => visible(text),
     }
-    shown
+}
+
+/// A text without anything that a terminal would obey; blanks and line breaks are seen, as they make a difference.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // They turn a line around, and are no control characters for `char`.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => visible.extend(c.escape_unicode()),
+            c if c.is_control() => visible.extend(c.escape_default()),
+            c => visible.push(c),
+        }
+    }
+    visible
+}
+
+/// Bytes for people, cut.
+fn shown(bytes: &[u8]) -> String {
+    let mut shown: Vec<String> = bytes.iter().take(SHOWN / 3).map(|byte| format!("{byte:02x}")).collect();
+    if shown.len() < bytes.len() {
+        shown.push("...".to_owned());
+    }
+    format!("the bytes {}", shown.join(" "))
 }
 
 #[cfg(test)]
@@ -260,6 +343,40 @@ mod tests {
         check(json!("dump"), "dumps", Some("the text: expected \"dump\", found `dumps`"));
         check(json!("{match: a.*}"), "a\nb", None);
         check(json!({"a": 1}), "no", Some("the text: expected JSON, found `no`"));
+        check(json!({"binary": "6e 6f"}), "no", None);
+        check(json!({"binary": "00"}), "no", Some("the bytes: expected the bytes 00, found the bytes 6e 6f"));
+        check(
+            json!("x"),
+            "\u{1b}[31m\u{202e}",
+            Some("the text: expected \"x\", found `\\u{1b}[31m\\u{202e}`"),
+        );
+    }
+
+    #[test]
+    fn blanks_and_line_breaks_are_seen_where_they_make_the_difference() {
+        let difference = content(&json!("a"), &Content::new(b" a\r\n")).unwrap_err();
+        assert_eq!(difference.what, "expected \"a\", found ` a\\r\\n`");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_compared_as_bytes() {
+        let found = Content::new(&[0, 255]);
+        assert_eq!(content(&json!({"binary": "00ff"}), &found), Ok(()));
+        assert_eq!(content(&json!({"base64": "AP8="}), &found), Ok(()));
+        // What stands for bytes that are no text is not the bytes.
+        assert!(content(&json!({"binary": "00 ef bf bd"}), &found).is_err());
+        assert_eq!(found.to_string(), "the bytes 00 ff");
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_told() {
+        assert_eq!(
+            bad_pattern("{match: a(}").as_deref(),
+            Some("`{match: a(}` is no pattern: unclosed group")
+        );
+        for good in ["{match: a()}", "{any}", "{match: [0-9]{2}}", "match: a(", "a"] {
+            assert_eq!(bad_pattern(good), None, "{good}");
+        }
     }
 
     #[test]

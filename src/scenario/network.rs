@@ -79,7 +79,7 @@ impl Connector for Network {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move {
             if self.peer(host, port).is_none() {
-                return Err(io::Error::other("no peer of the scenario has this name"));
+                return Err(io::Error::other(format!("no peer of the scenario is `{host}:{port}`")));
             }
             Ok(vec![SocketAddr::new(self.address(host)?, port)])
         })

@@ -1,82 +1,32 @@
 //! A peer that does what a scenario says: answers handshakes, messages and requests, also wrongly; judges nothing.
 
+mod fill;
 mod link;
+mod log;
 mod serve;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use minijinja::value::{Serde, Value as Filler};
-use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 
 use super::expect::{self, Content};
-use super::file::{self, Fault, Head, Rule, Then, When};
-use crate::element::clock::{self, Clock};
+use super::file::{self, Fault, Rule, Then, When};
+use crate::element::clock::Clock;
 
+pub use self::log::{Entry, Log, Totals};
 pub use self::serve::run;
 pub(in crate::scenario) use self::serve::{DRIP, response};
-
-/// What of the past is kept for the steps of a test.
-const MAX_ENTRIES: usize = 10_000;
 
 /// Orders that a link may be behind with.
 const ORDERS: usize = 64;
 
 /// The longest body of a request.
 const MAX_BODY: usize = 64 << 20;
-
-/// What a peer has seen of one thing.
-#[derive(Clone, Debug)]
-pub enum Entry {
-    /// An opening handshake: path and query, headers by name in lower case.
-    Handshake(String, BTreeMap<String, Vec<String>>),
-    /// A message.
-    Message(Content),
-    /// A request of an HTTP session: method, path and query, headers, body.
-    Request(String, String, BTreeMap<String, Vec<String>>, Content),
-}
-
-/// How many of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Opening handshakes.
-    pub handshakes: u64,
-    /// Messages.
-    pub messages: u64,
-    /// Requests of HTTP sessions.
-    pub requests: u64,
-    /// Links open now, without those that are half open.
-    pub links: u64,
-    /// Links that are half open now.
-    pub half_open: u64,
-}
-
-impl Totals {
-    /// How many links an order reaches: a half-open one can only be dropped.
-    pub fn reached(&self, order: &Order) -> u64 {
-        match order {
-            Order::Drop => self.links + self.half_open,
-            Order::Send(_) | Order::Close(_) | Order::Fault(_) => self.links,
-        }
-    }
-}
-
-/// What a peer has seen, and what went wrong with its own rules.
-#[derive(Debug, Default)]
-pub struct Log {
-    /// The last entries, each with its number.
-    pub entries: VecDeque<(u64, Entry)>,
-    /// Counts since the start.
-    pub totals: Totals,
-    /// What the scenario got wrong, such as a template that cannot be filled in.
-    pub problems: Vec<String>,
-    next: u64,
-}
 
 /// What a peer is told to do while it runs.
 #[derive(Clone, Debug)]
@@ -160,19 +110,12 @@ impl Peer {
 
     fn note(&self, entry: Entry) {
         tracing::info!(%entry, "the simulated peer got");
-        self.write(|log| {
-            match entry {
-                Entry::Handshake(..) => log.totals.handshakes += 1,
-                Entry::Message(_) => log.totals.messages += 1,
-                Entry::Request(..) => log.totals.requests += 1,
-            }
-            if log.entries.len() >= MAX_ENTRIES {
-                log.entries.pop_front();
-            }
-            let number = log.next;
-            log.next += 1;
-            log.entries.push_back((number, entry));
-        });
+        self.write(|log| log.add(entry));
+    }
+
+    /// Remembers what no rule fitted, and why.
+    fn unmatched(&self, what: &Entry, why: &str) {
+        self.write(|log| log.add_unmatched(format!("no rule fits {what}: {why}")));
     }
 
     fn problem(&self, problem: String) {
@@ -190,34 +133,31 @@ impl Peer {
     /// Where there are rules and none fits, the difference to the nearest of them.
     fn rule(&self, fits: impl Fn(&When) -> Option<Result<(), expect::Difference>>) -> Found<'_> {
         let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut nearest: Option<expect::Difference> = None;
-        let mut any = false;
+        let mut nearest: Option<(usize, String)> = None;
         for (rule, used) in self.described.rules.iter().zip(used.iter_mut()) {
             match fits(&rule.when) {
                 None => {}
                 Some(Ok(())) => match claim(rule, used) {
                     Some(count) => return Found::Rule(rule, count),
-                    None => any = true,
+                    // Nothing is nearer than a rule that fits.
+                    None => nearest = Some((usize::MAX, format!("{} is used up (`times`)", at(rule)))),
                 },
-                Some(Err(difference)) => {
-                    any = true;
-                    if nearest.as_ref().is_none_or(|nearest| difference.depth > nearest.depth) {
-                        nearest = Some(difference);
-                    }
+                Some(Err(difference))
+                    if nearest.as_ref().is_none_or(|(depth, _)| difference.depth > *depth) =>
+                {
+                    nearest = Some((difference.depth, format!("{} differs: {difference}", at(rule))));
                 }
+                Some(Err(_)) => {}
             }
         }
-        match (any, nearest) {
-            (false, _) => Found::NoRules,
-            (true, Some(difference)) => Found::None(difference.to_string()),
-            (true, None) => Found::None("its rules are used up".into()),
-        }
+        nearest.map_or(Found::NoRules, |(_, why)| Found::None(why))
     }
 
     /// What becomes of an opening handshake.
     fn handshake(&self, path: &str, headers: &HeaderMap) -> (Then, Duration, Value) {
         let by_name = by_name(headers);
-        self.note(Entry::Handshake(path.to_owned(), by_name.clone()));
+        let entry = Entry::Handshake(path.to_owned(), by_name.clone());
+        self.note(entry.clone());
         let context = json!({"path": path, "headers": joined(&by_name)});
         let found = self.rule(|when| match when {
             When::Handshake(head) => Some(expect::head(head, "GET", path, &by_name)),
@@ -227,8 +167,9 @@ impl Peer {
             Found::Rule(rule, count) => (rule.then.clone(), rule.after, with_count(context, count)),
             // A peer that says nothing of handshakes takes each.
             Found::NoRules => (Then::default(), Duration::ZERO, context),
-            Found::None(difference) => {
-                let body = format!("no rule of the scenario fits this handshake: {difference}\n");
+            Found::None(why) => {
+                self.unmatched(&entry, &why);
+                let body = format!("no rule of the scenario fits this handshake: {why}\n");
                 let then = Then { status: Some(404), body: Some(Value::String(body)), ..Then::default() };
                 (then, Duration::ZERO, Value::Null)
             }
@@ -237,7 +178,8 @@ impl Peer {
 
     /// What a message is answered with; none where no rule fits.
     fn message(&self, content: &Content) -> Option<(&Rule, Value)> {
-        self.note(Entry::Message(content.clone()));
+        let entry = Entry::Message(content.clone());
+        self.note(entry.clone());
         let found = self.rule(|when| match when {
             When::Message(expected) => Some(expect::content(expected, content)),
             When::Handshake(_) | When::Request(..) | When::Every(_) => None,
@@ -246,14 +188,19 @@ impl Peer {
             Found::Rule(rule, count) => {
                 Some((rule, with_count(json!({"message": of_content(content)}), count)))
             }
-            Found::NoRules | Found::None(_) => None,
+            Found::None(why) => {
+                self.unmatched(&entry, &why);
+                None
+            }
+            Found::NoRules => None,
         }
     }
 
     /// What a request of an HTTP session is answered with.
     pub fn answer(&self, method: &str, path: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
         let (by_name, content) = (by_name(headers), Content::new(body));
-        self.note(Entry::Request(method.to_owned(), path.to_owned(), by_name.clone(), content.clone()));
+        let entry = Entry::Request(method.to_owned(), path.to_owned(), by_name.clone(), content.clone());
+        self.note(entry.clone());
         let found = self.rule(|when| match when {
             When::Request(head, expected) => {
                 Some(expect::head(head, method, path, &by_name).and_then(|()| {
@@ -267,9 +214,10 @@ impl Peer {
             Found::Rule(rule, count) => self.made(rule, &with_count(context, count)),
             Found::NoRules | Found::None(_) => {
                 let why = match found {
-                    Found::None(difference) => difference,
+                    Found::None(why) => why,
                     Found::NoRules | Found::Rule(..) => "it has none for requests".into(),
                 };
+                self.unmatched(&entry, &why);
                 let body = format!("no rule of the scenario fits {method} {path}: {why}\n");
                 Answer {
                     after: Duration::ZERO,
@@ -286,67 +234,23 @@ impl Peer {
         let then = &rule.then;
         let mut headers: Vec<(String, String)> =
             then.headers.iter().map(|(name, value)| (name.clone(), self.text(value, context))).collect();
-        let body = match &then.body {
-            None => Bytes::new(),
-            Some(body) => match self.filled(body, context) {
-                Value::String(text) => Bytes::from(text),
-                json => {
-                    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-                        headers.push(("content-type".into(), "application/json".into()));
-                    }
-                    Bytes::from(json.to_string())
-                }
-            },
-        };
+        let (body, is_json) =
+            then.body.as_ref().map_or((Bytes::new(), false), |body| self.body(body, context));
+        if is_json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(("content-type".into(), "application/json".into()));
+        }
         Answer { after: rule.after, fault: then.fault, status: then.status.unwrap_or(200), headers, body }
     }
 
-    /// A text with what stands in its double braces.
-    fn text(&self, text: &str, context: &Value) -> String {
-        match self.filled(&Value::String(text.to_owned()), context) {
-            Value::String(text) => text,
-            other => other.to_string(),
+    /// A body, and whether it is JSON.
+    fn body(&self, body: &Value, context: &Value) -> (Bytes, bool) {
+        match self.filled(body, context) {
+            Value::String(text) => (text.into(), false),
+            other => match self.bytes(&other) {
+                Some(bytes) => (bytes, false),
+                None => (other.to_string().into(), true),
+            },
         }
-    }
-
-    /// A value of the scenario with the templates in its texts filled in; one that is a template only keeps its type.
-    fn filled(&self, value: &Value, context: &Value) -> Value {
-        match value {
-            Value::String(text) if text.contains("{{") || text.contains("{%") => self.template(text, context),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-            Value::Array(list) => list.iter().map(|value| self.filled(value, context)).collect(),
-            Value::Object(members) => Value::Object(
-                members.iter().map(|(name, value)| (name.clone(), self.filled(value, context))).collect(),
-            ),
-        }
-    }
-
-    fn template(&self, text: &str, context: &Value) -> Value {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(100_000));
-        let wall = self.clock.wall(clock::now());
-        environment.add_global("now", wall.rfc3339());
-        environment.add_global("unix", wall.0 / 1_000_000_000);
-        environment.add_global("unix_ms", wall.0 / 1_000_000);
-        let alone = text
-            .strip_prefix("{{")
-            .and_then(|rest| rest.strip_suffix("}}"))
-            .filter(|inner| !inner.contains("{{") && !inner.contains("}}"));
-        let filled = match alone {
-            Some(expression) => environment
-                .compile_expression(expression.trim())
-                .and_then(|expression| expression.eval(Filler::from(Serde(context))))
-                .and_then(|value| match value.is_undefined() {
-                    true => Err(minijinja::ErrorKind::UndefinedError.into()),
-                    false => Ok(serde_json::to_value(value).unwrap_or(Value::Null)),
-                }),
-            None => environment.render_str(text, Filler::from(Serde(context))).map(Value::String),
-        };
-        filled.unwrap_or_else(|error| {
-            self.problem(format!("`{text}` cannot be filled in: {error:#}"));
-            Value::String(text.to_owned())
-        })
     }
 
     /// The rules that are followed by the clock while a link is open, with their places.
@@ -382,49 +286,11 @@ enum Found<'a> {
     NoRules,
 }
 
-impl std::fmt::Display for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Handshake(path, _) => write!(f, "a handshake for {path}"),
-            Self::Message(content) => write!(f, "the message {content}"),
-            Self::Request(method, path, _, content) if content.text.is_empty() => {
-                write!(f, "{method} {path}")
-            }
-            Self::Request(method, path, _, content) => write!(f, "{method} {path} with {content}"),
-        }
-    }
-}
-
-impl Entry {
-    /// How it differs from an opening handshake that is expected; none if it is none.
-    pub fn against_handshake(&self, expected: &Head) -> Option<Result<(), expect::Difference>> {
-        match self {
-            Self::Handshake(path, headers) => Some(expect::head(expected, "GET", path, headers)),
-            Self::Message(_) | Self::Request(..) => None,
-        }
-    }
-
-    /// How it differs from a message that is expected; none if it is none.
-    pub fn against_message(&self, expected: &Value) -> Option<Result<(), expect::Difference>> {
-        match self {
-            Self::Message(content) => Some(expect::content(expected, content)),
-            Self::Handshake(..) | Self::Request(..) => None,
-        }
-    }
-
-    /// How it differs from a request that is expected; none if it is none.
-    pub fn against_request(
-        &self,
-        expected: &Head,
-        body: Option<&Value>,
-    ) -> Option<Result<(), expect::Difference>> {
-        match self {
-            Self::Request(method, path, headers, content) => Some(
-                expect::head(expected, method, path, headers)
-                    .and_then(|()| body.map_or(Ok(()), |body| expect::content(body, content))),
-            ),
-            Self::Handshake(..) | Self::Message(_) => None,
-        }
+/// A rule by the line where it stands.
+fn at(rule: &Rule) -> String {
+    match rule.line {
+        Some(line) => format!("the rule in line {line}"),
+        None => "the rule for everything".to_owned(),
     }
 }
 

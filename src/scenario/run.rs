@@ -1,8 +1,9 @@
 //! Runs a definition against a scenario: an element, its peers and the steps, in virtual time; opens no socket.
 
 mod check;
+mod seen;
+mod why;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::file::{Act, Counts, File, Step};
+use super::expect::{self, Content};
+use super::file::element::HEAD_LINES;
+use super::file::{Act, File, Step};
 use super::network::Network;
-use super::peer::{Order, Peer, Totals};
+use super::peer::{Order, Peer};
 use crate::daemon::assemble::{System, assemble};
 use crate::element::clock::Clock;
 use crate::element::driver::{self, Services};
@@ -22,13 +25,11 @@ use crate::element::handle::{Handle, NewValue};
 use crate::element::spec::Spec;
 use crate::engine::link::budget::Limits;
 use crate::language::model::{Access, Protocol};
-use crate::language::source::Source;
 use crate::settings;
 use crate::tasks::Tasks;
 use crate::transport::dial::Environment;
 use crate::transport::http::Http;
 use crate::transport::proxy;
-use crate::value;
 
 /// How often a step looks whether what it waits for is there.
 const LOOK: Duration = Duration::from_millis(20);
@@ -79,14 +80,40 @@ pub fn run(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Outcome {
         Ok(spec) => Arc::new(spec),
         Err(problems) => return failed(problems),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
+    for step in &file.steps {
+        if let Err(message) = check::fits(&step.act, protocol) {
+            let failure = Some(Failure { line: Some(step.line), message });
+            return Outcome { failure, ..failed(String::new()) };
+        }
+    }
+    let play = |watch| -> std::io::Result<Outcome> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        Ok(runtime.block_on(play(file, spec.clone(), real_now(), watch)))
+    };
+    let mut outcome = match play(Watch::Steps) {
+        Ok(outcome) => outcome,
         Err(error) => return failed(format!("the system has no room for a runtime: {error}")),
     };
-    let mut outcome = runtime.block_on(play(file, spec, began));
+    // It fails again in the same way; looking closely takes time that those that hold need not spend.
+    if let Some(failure) = &mut outcome.failure
+        && began.elapsed() < REAL / 4
+        && let Ok(Outcome { failure: Some(again), .. }) = play(Watch::Wire)
+        && again.line == failure.line
+    {
+        *failure = again;
+    }
     outcome.real = began.elapsed();
     outcome
+}
+
+/// How closely a run is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// What the steps need.
+    Steps,
+    /// Every message too.
+    Wire,
 }
 
 /// The clock of the machine: only to end a scenario that would go on for ever.
@@ -97,24 +124,18 @@ fn real_now() -> std::time::Instant {
 
 /// The element of the scenario.
 fn spec(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Result<Spec, String> {
-    let mut element = file.element.clone();
-    element.insert("name".into(), "scenario".into());
-    element.insert("protocol".into(), "protocol.xml".into());
-    let mut whole = toml::Table::new();
-    whole.insert("element".into(), toml::Value::Array(vec![toml::Value::Table(element)]));
-    let text = toml::to_string(&whole).map_err(|error| format!("[element]: {error}"))?;
-    let (settings, report) = settings::parse(&Source::new("[element]", text), folder);
+    let (settings, report) = settings::parse(&file.element, folder);
     let errors: Vec<String> = report.diagnostics().iter().map(|problem| problem.message.clone()).collect();
-    let settings = match settings {
+    let mut settings = match settings {
         Some(settings) if errors.is_empty() => settings,
         Some(_) | None => return Err(format!("[element]: {}", errors.join("; "))),
     };
+    settings.lines = settings.lines.behind(HEAD_LINES);
     let Some(element) = settings.elements.first() else { return Err("there is no element".into()) };
-    assemble(element, &settings, protocol, &System)
-        .map_err(|problems| format!("[element]: {}", problems.join("; ")))
+    assemble(element, &settings, protocol, &System).map_err(|problems| problems.join("\n"))
 }
 
-async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant) -> Outcome {
+async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Watch) -> Outcome {
     let start = Instant::now();
     let clock = Clock::at(file.wall, file.seed);
     let peers: Vec<Arc<Peer>> =
@@ -138,15 +159,32 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant) -> Outcom
     let mut above = Tasks::new(&CancellationToken::new());
     let stop = CancellationToken::new();
     let handle = driver::start(spec, services, &mut above, stop.clone());
-    let mut play = Play { handle, peers, began, cursors: HashMap::new() };
+    let tap = match watch {
+        Watch::Steps => None,
+        Watch::Wire => handle.tap().await,
+    };
+    let unmatched = why::Unmatched::new(tap);
+    let expected = file.steps.iter().rposition(|step| matches!(step.act, Act::ScriptFailed(_)));
+    let mut play = Play {
+        handle,
+        peers,
+        began,
+        cursors: seen::Cursors::default(),
+        unmatched,
+        failures_end: expected.map_or(0, |last| last + 1),
+        failures_found: 0,
+        done: 0,
+    };
     let mut outcome = Outcome { steps: 0, simulated: Duration::ZERO, real: Duration::ZERO, failure: None };
     for step in &file.steps {
         if let Err(message) = play.step(step).await {
+            let message = play.with_reasons(message).await;
             outcome.failure = Some(Failure { line: Some(step.line), message });
             break;
         }
-        outcome.steps += 1;
+        play.done += 1;
     }
+    outcome.steps = play.done;
     outcome.simulated = start.elapsed();
     stop.cancel();
     above.stop(GRACE).await;
@@ -154,20 +192,18 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant) -> Outcom
     outcome
 }
 
-/// What a step looks for in what a peer has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
-    Handshake,
-    Message,
-    Request,
-}
-
 struct Play {
     handle: Handle,
     peers: Vec<Arc<Peer>>,
     began: std::time::Instant,
-    /// The number of the first entry that no step has found yet.
-    cursors: HashMap<(usize, Kind), u64>,
+    cursors: seen::Cursors,
+    unmatched: why::Unmatched,
+    /// The number of the first step at which no script may fail: behind the last one that expects it.
+    failures_end: usize,
+    /// How many failures of scripts steps have found.
+    failures_found: u64,
+    /// How many steps are done.
+    done: usize,
 }
 
 /// What a look at the element or a peer gave.
@@ -193,19 +229,42 @@ impl Play {
             | Act::Rows(_)
             | Act::States(_)
             | Act::Timeout(_)
+            | Act::ScriptFailed(_)
             | Act::Received(..)
             | Act::Handshake(..)
             | Act::Requested(..)
             | Act::Seen(..) => self.expect(step).await?,
         }
-        self.problems()
+        self.problems().await
     }
 
-    /// A scenario that is wrong itself fails, whatever else happens.
-    fn problems(&self) -> Result<(), String> {
+    /// A message, and below it everything that may be the reason.
+    async fn with_reasons(&mut self, mut message: String) -> String {
+        self.unmatched.look();
+        let status = self.handle.fresh_status().await;
+        for reason in why::reasons(&status, &self.peers, &self.unmatched) {
+            if !message.contains(&reason) {
+                message.push('\n');
+                message.push_str(&reason);
+            }
+        }
+        message
+    }
+
+    /// A scenario that is wrong itself fails, and one whose scripts fail unexpectedly, whatever else happens.
+    async fn problems(&mut self) -> Result<(), String> {
+        self.unmatched.look();
         for (number, peer) in self.peers.iter().enumerate() {
             if let Some(problem) = peer.read(|log| log.problems.first().cloned()) {
                 return Err(format!("peer {number} of the scenario: {problem}"));
+            }
+        }
+        if self.done >= self.failures_end && !self.handle.protocol().scripts.list.is_empty() {
+            let status = self.handle.fresh_status().await;
+            let scripts = status.scripts.as_deref();
+            if let Some(scripts) = scripts.filter(|scripts| scripts.counters.failures > self.failures_found) {
+                let what = why::of_scripts(scripts).unwrap_or_else(|| "a script failed".to_owned());
+                return Err(format!("{what}\nno `script_failed` step expects it"));
             }
         }
         match self.began.elapsed() > REAL {
@@ -215,7 +274,7 @@ impl Play {
     }
 
     /// Lets virtual time pass, in pieces that a scenario without end can be ended between.
-    async fn pass(&self, time: Duration) -> Result<(), String> {
+    async fn pass(&mut self, time: Duration) -> Result<(), String> {
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -223,7 +282,7 @@ impl Play {
                 return Ok(());
             }
             sleep(left.min(Duration::from_secs(10))).await;
-            self.problems()?;
+            self.problems().await?;
         }
     }
 
@@ -240,11 +299,14 @@ impl Play {
                 return Err(format!("after {}: {why}", humantime::format_duration(step.within)));
             }
             sleep(LOOK).await;
-            self.problems()?;
+            self.problems().await?;
         }
     }
 
     async fn look(&mut self, act: &Act) -> Result<Look, String> {
+        if let Some(look) = self.cursors.look(act, &self.peers) {
+            return Ok(look);
+        }
         match act {
             Act::Params(values) => check::params(&self.handle, values).await,
             Act::Rows(rows) => check::rows(&self.handle, rows).await,
@@ -254,23 +316,12 @@ impl Play {
                 let why = if found { "the element is in timeout" } else { "the element is not in timeout" };
                 Ok(if found == *expected { Look::Good } else { Look::Not(why.into()) })
             }
-            Act::Received(peer, expected) => {
-                let what = format!("a message with {}", super::expect::short(expected));
-                Ok(self.find(*peer, Kind::Message, &what, |entry| entry.against_message(expected)))
-            }
-            Act::Handshake(peer, expected) => {
-                let what = "an opening handshake like this";
-                Ok(self.find(*peer, Kind::Handshake, what, |entry| entry.against_handshake(expected)))
-            }
-            Act::Requested(peer, expected, body) => {
-                let method = expected.method.as_deref().unwrap_or("any method");
-                let what = format!("{method} {}", expected.path.as_deref().unwrap_or("anywhere"));
-                Ok(self.find(*peer, Kind::Request, &what, |entry| {
-                    entry.against_request(expected, body.as_ref())
-                }))
-            }
-            Act::Seen(peer, expected) => Ok(seen(*expected, self.peers[*peer].read(|log| log.totals))),
-            Act::Wait(_)
+            Act::ScriptFailed(expected) => Ok(self.script_failed(expected).await),
+            Act::Received(..)
+            | Act::Handshake(..)
+            | Act::Requested(..)
+            | Act::Seen(..)
+            | Act::Wait(_)
             | Act::Set(_)
             | Act::Send(..)
             | Act::Close(..)
@@ -280,52 +331,27 @@ impl Play {
         }
     }
 
-    /// Looks for an entry that no earlier step has found.
-    fn find(
-        &mut self,
-        peer: usize,
-        kind: Kind,
-        what: &str,
-        fits: impl Fn(&super::peer::Entry) -> Option<Result<(), super::expect::Difference>>,
-    ) -> Look {
-        let cursor = self.cursors.entry((peer, kind)).or_insert(0);
-        let found = self.peers[peer].read(|log| {
-            let mut differences = Vec::new();
-            for (number, entry) in log.entries.iter().filter(|(number, _)| *number >= *cursor) {
-                match fits(entry) {
-                    Some(Ok(())) => return Ok(*number),
-                    Some(Err(difference)) => {
-                        differences.push((difference.depth, format!("{entry}: {difference}")))
-                    }
-                    None => {}
-                }
-            }
-            // The nearest first; of equally near ones the last.
-            differences.reverse();
-            differences.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
-            Err(differences)
-        });
-        match found {
-            Ok(number) => {
-                *cursor = number + 1;
+    /// Whether a script has failed so since the last failure that a step found.
+    async fn script_failed(&mut self, expected: &Value) -> Look {
+        let status = self.handle.fresh_status().await;
+        let Some(scripts) = status.scripts.as_deref() else {
+            return Look::Never("the definition has no scripts".to_owned());
+        };
+        if scripts.counters.failures <= self.failures_found {
+            return Look::Not("no script has failed".to_owned());
+        }
+        let Some(failure) = &scripts.last_failure else { return Look::Not("a script failed".to_owned()) };
+        match expect::content(expected, &Content::of_text(&failure.text, None)) {
+            Ok(()) => {
+                self.failures_found = scripts.counters.failures;
                 Look::Good
             }
-            Err(differences) => {
-                let mut why = format!("peer {peer} did not get {what}");
-                match differences.len() {
-                    0 => why.push_str(", nor any other since the last one that was found"),
-                    count => why.push_str(&format!("; it got {count} others, the nearest first:")),
-                }
-                for (_, difference) in differences.iter().take(3) {
-                    why.push_str(&format!("\n  {difference}"));
-                }
-                Look::Not(why)
-            }
+            Err(difference) => Look::Not(format!("script {} failed otherwise: {difference}", failure.script)),
         }
     }
 
     /// Tells the open links of a peer something; waits for a link if there is none.
-    async fn order(&self, peer: usize, order: Order, within: Duration) -> Result<(), String> {
+    async fn order(&mut self, peer: usize, order: Order, within: Duration) -> Result<(), String> {
         let end = Instant::now() + within;
         while self.peers[peer].read(|log| log.totals.reached(&order)) == 0 {
             if Instant::now() >= end {
@@ -335,7 +361,7 @@ impl Play {
                 ));
             }
             sleep(LOOK).await;
-            self.problems()?;
+            self.problems().await?;
         }
         if !self.peers[peer].is_reachable() && !matches!(order, Order::Drop) {
             return Err(format!("peer {peer} is not reachable now: only `drop` can happen to its links"));
@@ -353,14 +379,7 @@ impl Play {
     ) -> Result<(), String> {
         for (key, value) in values {
             let (param, row) = check::param(self.handle.protocol(), key, Access::Write)?;
-            let value = match value {
-                Value::String(text) => value::Value::text(text.as_str()),
-                Value::Bool(is) => value::Value::from(f64::from(u8::from(*is))),
-                Value::Number(number) => value::Value::from(number.as_f64().unwrap_or_default()),
-                Value::Null | Value::Array(_) | Value::Object(_) => {
-                    return Err(format!("{value} is no value of a parameter: a text or a number is"));
-                }
-            };
+            let value = check::value(self.handle.protocol().param(param), value)?;
             let value = match row {
                 Some(row) => NewValue::Cell(row.into(), value),
                 None => NewValue::Scalar(value),
@@ -372,27 +391,6 @@ impl Play {
         }
         Ok(())
     }
-}
-
-/// Compares counts; what is too many stays so.
-fn seen(expected: Counts, found: Totals) -> Look {
-    let pairs = [
-        ("opening handshakes", expected.handshakes, found.handshakes),
-        ("messages", expected.messages, found.messages),
-        ("requests", expected.requests, found.requests),
-    ];
-    let mut look = Look::Good;
-    for (what, expected, found) in pairs {
-        let Some(expected) = expected else { continue };
-        let why = format!("the peer has seen {found} {what}, not {expected}");
-        if found > expected {
-            return Look::Never(why);
-        }
-        if found < expected {
-            look = Look::Not(why);
-        }
-    }
-    look
 }
 
 #[cfg(test)]

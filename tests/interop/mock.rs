@@ -44,7 +44,7 @@ impl Mock {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let first = lines.next().unwrap();
-        let address = first.rsplit("http://").next().unwrap().to_owned();
+        let address = first.rsplit("://").next().unwrap().to_owned();
         let orders = child.stdin.take().unwrap();
         Self { child, orders, lines: Box::new(lines), address }
     }
@@ -96,7 +96,7 @@ fn clients_of_others_get_what_the_scenario_says() {
     assert_eq!((&missing["status"], &missing["type"]), (&json!(404), &json!("text/plain")));
     assert_eq!(
         missing["body"],
-        "no rule of the scenario fits GET /nothing: the path: expected `/status`, found `/nothing`\n"
+        "no rule of the scenario fits GET /nothing: the rule in line 10 differs: the path: expected `/status`, found `/nothing`\n"
     );
     assert!(next()["failed"].is_string());
     assert_eq!(next(), json!({"refused": 404}));
@@ -110,6 +110,8 @@ fn clients_of_others_get_what_the_scenario_says() {
     mock.until("`slow-drip` happens to handshakes or requests: use --fault");
     mock.order("5 drop");
     mock.until("there is no peer 5");
+    mock.order("close 1006");
+    mock.until("`1006` is no close code");
     mock.order("0 close 4001");
     assert_eq!(next(), json!({"closed": 4001}));
     assert!(client.wait().unwrap().success());

@@ -14,6 +14,7 @@ use backshell::value::{Context, Wall};
 use serde_json::json;
 
 use super::bounded;
+use crate::program::backshell;
 use crate::running::Element;
 use crate::web::Peer;
 
@@ -129,6 +130,25 @@ fn the_chapter_on_lists_and_formats_loads_and_maps_what_it_says() {
         .map(|row| row.cells().iter().map(|cell| cell.to_text().to_string()).collect::<Vec<_>>().join("|"))
         .collect();
     assert_eq!(rows, ["A/1|-12|", "A/2|0|Talk"]);
+}
+
+#[test]
+fn the_scenario_of_the_guide_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = "<Connections><Connection id=\"0\"><Http/></Connection></Connections>";
+    let text =
+        definition(&snippets("xml", "## 9. HTTP", "## 10. Credentials"), &(plain_parameters() + socket));
+    std::fs::write(folder.path().join("pump.xml"), text).unwrap();
+    let found = snippets("toml", "## 14. A test", "## 15. Where");
+    let [scenario] = &found[..] else { panic!("{found:?}") };
+    std::fs::write(folder.path().join("pump.scenario.toml"), scenario).unwrap();
+    let output = backshell(folder.path(), &["test"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        crate::program::text(&output.stdout),
+        crate::program::text(&output.stderr)
+    );
 }
 
 #[test]

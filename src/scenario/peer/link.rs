@@ -253,19 +253,14 @@ impl Session<'_> {
         }
     }
 
-    /// A text as it is, `{ binary = "00ff" }` as bytes, anything else as JSON.
+    /// A text as it is, bytes as they are, anything else as JSON.
     fn send(&mut self, value: &Value) {
         let message = match value {
             Value::String(text) => Message::text(text.clone()),
-            Value::Object(members) if members.len() == 1 && members.contains_key("binary") => {
-                match members["binary"].as_str().and_then(hex) {
-                    Some(bytes) => Message::binary(bytes),
-                    None => {
-                        return self.peer.problem(format!("{value} has no bytes, such as `00 ff`"));
-                    }
-                }
-            }
-            json => Message::text(json.to_string()),
+            other => match self.peer.bytes(other) {
+                Some(bytes) => Message::binary(bytes),
+                None => Message::text(other.to_string()),
+            },
         };
         self.push(message);
     }
@@ -279,14 +274,4 @@ impl Session<'_> {
             }
         }
     }
-}
-
-/// The bytes of pairs of hexadecimal digits, with blanks between them or not.
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    digits.chunks(2).map(|pair| Some(digit(pair[0])? * 16 + digit(pair[1])?)).collect()
 }

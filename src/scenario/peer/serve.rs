@@ -37,6 +37,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The pace of [`Fault::SlowDrip`].
 pub(in crate::scenario) const DRIP: Duration = Duration::from_millis(20);
 
+/// The first byte of a TLS handshake: the type of its record (RFC 8446, 5.1).
+const TLS: u8 = 22;
+
+/// What is said to somebody who begins one.
+const NO_TLS: &str = "somebody speaks TLS to it, and it has no certificate: the address of the link has to be `ws://`, not `wss://`";
+
 /// Serves connections until `stop`.
 pub async fn run(mut incoming: impl Incoming, peer: Arc<Peer>, stop: CancellationToken) {
     let mut connections = Tasks::new(&stop);
@@ -79,7 +85,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let slow = Arc::new(AtomicBool::new(false));
-    let io = Drip { io, slow: Arc::clone(&slow), pause: None };
+    let secure = Arc::new(AtomicBool::new(false));
+    let io = Drip { io, slow: Arc::clone(&slow), pause: None, first: Some(Arc::clone(&secure)) };
     let (opening_in, mut opening) = mpsc::channel(1);
     let service = service_fn(|request| {
         let (peer, slow, opening) = (Arc::clone(&peer), Arc::clone(&slow), opening_in.clone());
@@ -92,6 +99,9 @@ where
         served = served => if let Err(error) = served { // Never polled again.
             tracing::debug!(%error, "a connection of the simulated peer broke");
         }
+    }
+    if secure.load(Ordering::Relaxed) {
+        peer.problem(NO_TLS.to_owned());
     }
     let Ok(Opening { upgrade, accepted, then, context }) = opening.try_recv() else { return };
     let Ok(upgraded) = upgrade.await else { return };
@@ -132,11 +142,7 @@ async fn serve(
     let headers = then.headers.iter().map(|(name, value)| (name.clone(), peer.text(value, &context)));
     let headers: Vec<(String, String)> = headers.collect();
     if let Some(status) = then.status.filter(|status| *status != 101) {
-        let body = match then.body.as_ref().map(|body| peer.filled(body, &context)) {
-            None => Bytes::new(),
-            Some(Value::String(text)) => Bytes::from(text),
-            Some(json) => Bytes::from(json.to_string()),
-        };
+        let body = then.body.as_ref().map(|body| peer.body(body, &context).0).unwrap_or_default();
         return Ok(response(status, headers, body, None));
     }
     let described = &peer.described;
@@ -220,6 +226,8 @@ struct Drip<S> {
     io: S,
     slow: Arc<AtomicBool>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// Until the first byte: where to say that it begins TLS.
+    first: Option<Arc<AtomicBool>>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
@@ -228,7 +236,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if let Some(first) = buffer.filled().get(before)
+            && let Some(secure) = self.first.take()
+        {
+            secure.store(*first == TLS, Ordering::Relaxed);
+        }
+        result
     }
 }
 

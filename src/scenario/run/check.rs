@@ -7,21 +7,123 @@ use serde_json::Value;
 use super::Look;
 use crate::element::handle::{Handle, Readable, Reading};
 use crate::language::model::id::ParamIx;
+use crate::language::model::param::{Param, ValueType};
 use crate::language::model::{Access, Protocol};
 use crate::scenario::expect::{self, Content};
+use crate::scenario::file::Act;
 use crate::value;
 
 /// Finds a parameter by `10`, `Name`, or with the key of a row, `1002[key]`.
+///
+/// # Errors
+///
+/// There is none, or it is one with rows and no row is named, or the other way round.
 pub(super) fn param<'a>(
     protocol: &Protocol,
     key: &'a str,
     access: Access,
 ) -> Result<(ParamIx, Option<&'a str>), String> {
     let (found, row) = protocol.find_place(key, access)?;
-    if protocol.param(found).column.is_some() && row.is_none() {
-        return Err(format!("parameter {key} is a column: say which row, such as `{key}[key]`"));
+    let described = protocol.param(found);
+    let name = name(described);
+    match (described.column.is_some(), described.table.is_some(), row) {
+        (true, _, None) => Err(format!("{name} is a column: say which row, such as `{key}[key]`")),
+        (false, true, _) => Err(format!("{name} is a table: use `rows`, or a column's cell")),
+        (false, false, Some(row)) => Err(format!("{name} is no column of a table: it has no row `{row}`")),
+        (true, _, Some(_)) | (false, false, None) => Ok((found, row)),
     }
-    Ok((found, row))
+}
+
+fn name(param: &Param) -> String {
+    match param.name.as_ref() {
+        "" => format!("parameter {}", param.id),
+        name => format!("parameter {} ({name})", param.id),
+    }
+}
+
+/// Whether a step fits the definition.
+///
+/// # Errors
+///
+/// It names what the definition does not have, or what nobody sees or sets.
+pub(super) fn fits(act: &Act, protocol: &Protocol) -> Result<(), String> {
+    match act {
+        Act::Params(values) => values.keys().try_for_each(|key| {
+            let (ix, _) = param(protocol, key, Access::Read)?;
+            match protocol.param(ix).secret {
+                true => Err(format!("{} is secret: nobody sees its value", name(protocol.param(ix)))),
+                false => Ok(()),
+            }
+        }),
+        Act::Set(values) => values.iter().try_for_each(|(key, given)| {
+            let (ix, _) = param(protocol, key, Access::Write)?;
+            value(protocol.param(ix), given).map(drop)
+        }),
+        Act::Rows(rows) => rows.keys().try_for_each(|key| table(protocol, key).map(drop)),
+        Act::States(states) => states.keys().try_for_each(|index| {
+            let is = protocol.connections.get(*index as usize).is_some();
+            if is { Ok(()) } else { Err(format!("the definition has no connection {index}")) }
+        }),
+        Act::ScriptFailed(_) if protocol.scripts.list.is_empty() => {
+            Err("the definition has no scripts".to_owned())
+        }
+        Act::ScriptFailed(_)
+        | Act::Wait(_)
+        | Act::Timeout(_)
+        | Act::Received(..)
+        | Act::Handshake(..)
+        | Act::Requested(..)
+        | Act::Seen(..)
+        | Act::Send(..)
+        | Act::Close(..)
+        | Act::Drop(_)
+        | Act::Fault(..)
+        | Act::Reachable(..) => Ok(()),
+    }
+}
+
+fn table(protocol: &Protocol, key: &str) -> Result<ParamIx, String> {
+    let (ix, row) = protocol.find_place(key, Access::Read)?;
+    let described = protocol.param(ix);
+    match row.is_none() && described.table.is_some() {
+        true => Ok(ix),
+        false => Err(format!("parameter {key} is no table")),
+    }
+}
+
+/// The value that a step sets.
+///
+/// # Errors
+///
+/// It is none.
+pub(super) fn value(param: &Param, given: &Value) -> Result<value::Value, String> {
+    Ok(match given {
+        Value::String(text) => value::Value::text(text.as_str()),
+        Value::Number(number) => value::Value::from(number.as_f64().unwrap_or_default()),
+        Value::Bool(is) => {
+            // Of a choice the one that means it; else as such a parameter holds it.
+            let choice = param.discreets.iter().find(|choice| truth(&choice.value) == Some(*is));
+            match (choice, param.value_type) {
+                (Some(choice), _) => choice.value.clone(),
+                (None, ValueType::Double | ValueType::HighNibble) => {
+                    value::Value::from(f64::from(u8::from(*is)))
+                }
+                (None, ValueType::String) => value::Value::text(if *is { "true" } else { "false" }),
+            }
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            return Err(format!("{given} is no value of a parameter: a text or a number is"));
+        }
+    })
+}
+
+/// Whether a value means yes or no; none if it means neither.
+fn truth(value: &value::Value) -> Option<bool> {
+    match value.to_text().to_ascii_lowercase().as_str() {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 async fn read(handle: &Handle, param: ParamIx) -> Result<Reading, String> {
@@ -33,28 +135,23 @@ pub(super) async fn params(handle: &Handle, values: &BTreeMap<String, Value>) ->
     for (key, expected) in values {
         let (ix, row) = param(handle.protocol(), key, Access::Read)?;
         let reading = read(handle, ix).await?;
-        let described = handle.protocol().param(ix);
-        let name = match described.name.as_ref() {
-            "" => format!("parameter {}", described.id),
-            name => format!("parameter {} ({name})", described.id),
-        };
+        let name = name(handle.protocol().param(ix));
         if reading.secret {
             return Err(format!("{name} is secret: nobody sees its value"));
         }
         let found = match (&reading.value, row) {
             (Readable::Scalar(value), _) => value,
-            (Readable::Table(_), None) => {
-                return Err(format!("{name} is a table: use `rows`, or a column's cell"));
-            }
+            (Readable::Table(_), None) => return Err(format!("{name} is a table")),
             (Readable::Table(rows), Some(row)) => match rows.iter().find(|(key, _)| key.as_ref() == row) {
                 Some((_, cells)) => cells.last().unwrap_or(&value::Value::Empty),
                 None => return Ok(Look::Not(format!("{name} has no row `{row}`"))),
             },
         };
         let shown = content(found);
-        let display = reading.display.as_deref().map(|text| Content { text: text.to_owned(), json: None });
+        let display = reading.display.as_deref().map(|text| Content::of_text(text, None));
         let is_shown = display.is_some_and(|display| expect::content(expected, &display).is_ok());
-        if !is_shown && expect::content(expected, &shown).is_err() {
+        let is_meant = expected.as_bool().is_some_and(|expected| truth(found) == Some(expected));
+        if !is_shown && !is_meant && expect::content(expected, &shown).is_err() {
             let found = match found {
                 value::Value::Empty => "empty".to_owned(),
                 _ => expect::short(&shown.json.unwrap_or(Value::Null)),
@@ -74,13 +171,13 @@ fn content(value: &value::Value) -> Content {
         value::Value::Number(_) => serde_json::from_str(&text).unwrap_or_else(|_| text.clone().into()),
         value::Value::Empty | value::Value::Text(_) | value::Value::Bytes(_) => Value::String(text.clone()),
     };
-    Content { text, json: Some(json) }
+    Content::of_text(&text, Some(json))
 }
 
 /// Whether tables have so many rows.
 pub(super) async fn rows(handle: &Handle, rows: &BTreeMap<String, usize>) -> Result<Look, String> {
     for (key, expected) in rows {
-        let (ix, _) = param(handle.protocol(), key, Access::Read)?;
+        let ix = table(handle.protocol(), key)?;
         let Readable::Table(found) = read(handle, ix).await?.value else {
             return Err(format!("parameter {key} is no table"));
         };

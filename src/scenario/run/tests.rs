@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::language::load;
+use crate::language::source::Source;
 use crate::scenario::file;
 
 /// A link whose path is parameter 8, with state messages into 41; a session that polls into 10 and 11 each second.
@@ -30,7 +31,7 @@ const DEFINITION: &str = r#"<Protocol xmlns:bs="urn:backshell:1">
     <Pair id="2"><Name>Ask</Name><Content><Command>1</Command></Content></Pair>
   </Pairs>
   <Groups>
-    <Group id="1"><Content><Session>2</Session></Content><Connection>1</Connection></Group>
+    <Group id="1" connection="1"><Content><Session>2</Session></Content></Group>
     <Group id="2"><Content><Pair>2</Pair></Content></Group>
   </Groups>
   <Triggers><Trigger id="1"><On id="0">connection</On><Time>opened</Time><Type>action</Type><Content><Id>1</Id></Content></Trigger></Triggers>
@@ -239,18 +240,21 @@ fn what_is_not_as_expected_is_told() {
     fails("timeout = true\nwithin = \"1s\"", "after 1s: the element is not in timeout");
     fails(
         "received = { ask = \"other\" }\nwithin = \"1s\"",
-        "after 1s: peer 0 did not get a message with {\"ask\":\"other\"}; it got 1 others, the nearest first:\n  the message {\"ask\":\"events\"}: $.ask: expected \"other\", found \"events\"",
+        "after 1s: peer 0 did not get a message with {\"ask\":\"other\"}; it got another:\n  the message {\"ask\":\"events\"}: $.ask: expected \"other\", found \"events\"",
     );
     fails("requested = \"PUT /status\"\nwithin = \"5s\"", "after 5s: peer 0 did not get PUT /status; it got");
     fails(
         "handshake = { path = \"/x\" }\nwithin = \"1s\"",
-        "after 1s: peer 0 did not get an opening handshake like this; it got 1 others",
+        "after 1s: peer 0 did not get an opening handshake like this; it got another",
     );
     fails(
         "seen = { handshakes = 2 }\nwithin = \"1s\"",
         "after 1s: the peer has seen 1 opening handshakes, not 2",
     );
     fails("set = { Path = [1] }", "[1] is no value of a parameter");
+    fails("params = { \"41[x]\" = 2 }", "parameter 41 (Value) is no column of a table: it has no row `x`");
+    fails("set = { \"Path[x]\" = 2 }", "parameter 58 (Path) is no column of a table");
+    fails("script_failed = \"x\"", "the definition has no scripts");
     fails("set = { Level = \"x\" }", "parameter Level:");
 }
 
@@ -265,10 +269,18 @@ fn a_scenario_that_is_wrong_itself_fails() {
         "after 3s: peer 0 has no open link",
     );
     let (protocol, _) = load::whole(&Source::new("protocol.xml", DEFINITION));
-    let file = file::parse(&Source::new("x", "[element.params]\nNobody = 1")).expect("a scenario");
+    let text =
+        "title = \"x\"\n[element.connection.0]\nhost = \"ws://device\"\n\n[element.params]\nNobody = 1";
+    let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
     let outcome = run(&file, &protocol.expect("a protocol"), Path::new("."));
     let failure = outcome.failure.expect("there is no such parameter");
-    assert_eq!((failure.line, failure.message.contains("no parameter `Nobody`")), (None, true));
+    assert_eq!(failure.line, None);
+    assert!(
+        failure.message.starts_with("x.scenario.toml:6: ")
+            && failure.message.contains("no parameter `Nobody`"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
@@ -379,4 +391,180 @@ peer = 1
 seen = { handshakes = 0, requests = 0 }
 "#,
     );
+}
+
+#[test]
+fn what_does_not_fit_the_definition_is_told_before_anything_happens() {
+    let text = format!("{PEER}[[step]]\nwait = \"1h\"\n[[step]]\nparams = {{ Nobody = 1 }}");
+    let outcome = played(&text);
+    assert_eq!((outcome.steps, outcome.simulated), (0, Duration::ZERO));
+    fails(&text, "the definition has no parameter `Nobody`");
+}
+
+/// Fails with a message that has all these lines.
+fn fails_with(text: &str, lines: &[&str]) {
+    let failure = played(text).failure.expect(text);
+    for line in lines {
+        let found = failure.message.lines().any(|found| found.starts_with(line));
+        assert!(found, "no {line:?} in {:?}", failure.message);
+    }
+}
+
+#[test]
+fn a_scenario_that_fails_says_what_else_went_wrong() {
+    let rules = r#"
+[[peer]]
+[[peer.on]]
+handshake = { path = "/other" }
+[[peer.on]]
+request = "GET /else"
+[[peer.on]]
+request = "PUT /status"
+[[step]]
+params = { Level = 5 }
+within = "5s"
+"#;
+    fails_with(
+        rules,
+        &[
+            "after 5s: parameter 11 (Level) is empty, not 5",
+            "connection 0 (Link) is rejected; the link to ws://device/events failed: http: the peer answered `HTTP/1.1 404",
+            "connection 1 (Rest): a request failed: ",
+            "peer 0: no rule fits a handshake for /events: the rule in line 10 differs: the path: expected `/other`",
+            "peer 0: no rule fits GET /status: the rule in line 12 differs: the path: expected `/else`, found `/status`",
+        ],
+    );
+    let messages = r#"
+[[peer]]
+[[peer.on]]
+message = { ask = "other" }
+[[peer.on]]
+message = "{any}"
+times = 0
+[[step]]
+states = { 0 = "ready" }
+[[step]]
+send = { odd = 5 }
+[[step]]
+params = { Value = 5 }
+within = "5s"
+"#;
+    fails_with(
+        messages,
+        &[
+            "after 5s: parameter 41 (Value) is empty, not 5",
+            "connection 0 (Link): 1 message that no response of the definition takes, the last: {\"odd\":5}",
+            "peer 0: no rule fits the message {\"ask\":\"events\"}: the rule in line 12 is used up (`times`)",
+        ],
+    );
+    let elsewhere = "\n[[peer]]\nhost = \"elsewhere\"\n[[step]]\nstates = { 0 = \"ready\" }\nwithin = \"1s\"";
+    fails_with(elsewhere, &["connection 0 (Link) is backoff; the link to ws://device/events failed: "]);
+}
+
+#[test]
+fn a_link_that_wants_tls_is_told_that_peers_have_none() {
+    let (protocol, _) = load::whole(&Source::new("protocol.xml", DEFINITION));
+    let text =
+        "[element.connection.0]\nhost = \"wss://device\"\n[[peer]]\n[[step]]\nstates = { 0 = \"ready\" }";
+    let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
+    let outcome = run(&file, &protocol.expect("a protocol"), Path::new("."));
+    let failure = outcome.failure.expect("there is no TLS");
+    assert!(
+        failure.message.contains("it has no certificate: the address of the link has to be `ws://`"),
+        "{}",
+        failure.message
+    );
+    assert!(outcome.simulated < Duration::from_secs(1), "{:?}", outcome.simulated);
+}
+
+#[test]
+fn yes_and_no_are_the_same_for_numbers_choices_and_texts() {
+    let param = |id: u32, kind: &str, raw: &str, discreets: &str| {
+        let measured = match discreets {
+            "" => String::new(),
+            list => format!("<Measurement><Type>discreet</Type><Discreets>{list}</Discreets></Measurement>"),
+        };
+        format!(
+            "<Param id=\"{id}\"><Name>P{id}</Name><Type>read</Type><Interprete><RawType>{raw}</RawType><Type>{kind}</Type></Interprete>{measured}</Param>"
+        )
+    };
+    let choice = |shown: &str, value: &str| {
+        format!("<Discreet><Display>{shown}</Display><Value>{value}</Value></Discreet>")
+    };
+    let definition = format!(
+        "<Protocol><Name>Yes</Name><Params>{}{}{}{}</Params></Protocol>",
+        param(1, "double", "numeric text", ""),
+        param(2, "double", "numeric text", &(choice("Off", "0") + &choice("On", "1"))),
+        param(3, "string", "other", ""),
+        param(4, "string", "other", &(choice("No", "False") + &choice("Yes", "True"))),
+    );
+    let (protocol, report) = load::whole(&Source::new("protocol.xml", definition));
+    let protocol = protocol.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()));
+    let text = r#"
+[[step]]
+set = { 1 = true, 2 = true, 3 = true, 4 = true }
+[[step]]
+params = { 1 = true, 2 = true, 3 = true, 4 = true }
+within = "0s"
+[[step]]
+params = { 1 = 1, 2 = "On", 3 = "true", 4 = "True" }
+within = "0s"
+[[step]]
+set = { 1 = false, 2 = false, 3 = false, 4 = false }
+[[step]]
+params = { 1 = 0, 2 = "Off", 3 = "false", 4 = "No" }
+within = "0s"
+[[step]]
+params = { 4 = true }
+within = "0s"
+"#;
+    let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
+    let failure = run(&file, &protocol, Path::new(".")).failure.expect("the last step does not hold");
+    assert_eq!(failure.message, "after 0s: parameter 4 (P4) is \"False\", not true");
+}
+
+#[test]
+fn a_script_that_fails_fails_the_scenario_unless_that_is_expected() {
+    let definition = r#"<Protocol><Name>Scripts</Name>
+  <Params>
+    <Param id="1"><Name>Input</Name><Type>read</Type><Interprete><RawType>numeric text</RawType><Type>double</Type></Interprete></Param>
+    <Param id="2"><Name>Output</Name><Type>read</Type><Interprete><RawType>numeric text</RawType><Type>double</Type></Interprete></Param>
+  </Params>
+  <QActions><QAction id="1" encoding="javascript" triggers="1"><![CDATA[
+    function Run(protocol) {
+      const input = protocol.GetParameter(1);
+      if (input > 5) throw new Error("too much: " + input);
+      protocol.SetParameter(2, input * 2);
+    }
+  ]]></QAction></QActions>
+</Protocol>"#;
+    let (protocol, report) = script_load(definition);
+    let protocol = protocol.unwrap_or_else(|| panic!("{report}"));
+    let played = |text: &str| {
+        let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
+        run(&file, &protocol, Path::new(".")).failure.map(|failure| (failure.line, failure.message))
+    };
+    let good = "[[step]]\nset = { 1 = 4 }\n[[step]]\nparams = { 2 = 8 }\n";
+    assert_eq!(played(good), None);
+    let bad = "[[step]]\nset = { 1 = 6 }\n";
+    let expected = "[[step]]\nscript_failed = \"{match: .*too much: 6.*}\"\n";
+    assert_eq!(played(&format!("{good}{bad}{expected}{good}")), None);
+    assert_eq!(played(&format!("{bad}{bad}{expected}{bad}{expected}")), None);
+    let (line, message) = played(&format!("{good}{bad}{good}")).expect("the script fails");
+    assert_eq!(line, Some(5));
+    assert!(message.starts_with("script 1 failed: ") && message.contains("too much: 6"), "{message}");
+    assert!(message.contains("no `script_failed` step expects it"), "{message}");
+    let (line, _) = played(&format!("{bad}{expected}{bad}")).expect("it fails once more");
+    assert_eq!(line, Some(5));
+    let (_, message) = played(&format!("{good}{expected}")).expect("it does not fail");
+    assert_eq!(message, "after 1m: no script has failed");
+    let other = expected.replace("too much: 6", "too little");
+    let (_, message) = played(&format!("{bad}{other}")).expect("it fails otherwise");
+    assert!(message.starts_with("after 1m: script 1 failed otherwise: the text: expected"), "{message}");
+}
+
+fn script_load(definition: &str) -> (Option<Arc<Protocol>>, String) {
+    let source = Source::new("protocol.xml", definition);
+    let loaded = crate::script::load::whole(&source, None);
+    (loaded.protocol, format!("{:#?}", loaded.report.diagnostics()))
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 /// One result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub(super) struct Case {
     /// The file.
-    pub file: String,
+    pub(super) file: String,
     /// What it shows.
-    pub title: String,
+    pub(super) title: String,
     /// How much real time it took.
-    pub took: Duration,
-    /// Why it failed, with its line.
-    pub failure: Option<(Option<usize>, String)>,
+    pub(super) took: Duration,
+    /// Why it failed; in front of it the place in the file, such as `:7`, or nothing.
+    pub(super) failure: Option<(String, String)>,
 }
 
 /// The whole document.
-pub fn report(cases: &[Case]) -> String {
+pub(super) fn report(cases: &[Case]) -> String {
     let failures = cases.iter().filter(|case| case.failure.is_some()).count();
     let took: Duration = cases.iter().map(|case| case.took).sum();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -40,9 +40,12 @@ pub fn report(cases: &[Case]) -> String {
         );
         match &case.failure {
             None => text.push_str("/>\n"),
-            Some((line, message)) => {
+            Some((place, message)) => {
                 let first = message.lines().next().unwrap_or_default();
-                let place = line.map(|line| format!("{}:{line}: ", case.file)).unwrap_or_default();
+                let place = match place.as_str() {
+                    "" => String::new(),
+                    place => format!("{}{place}: ", case.file),
+                };
                 let _ = writeln!(
                     text,
                     ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
@@ -85,7 +88,7 @@ mod tests {
             file: "a&b.scenario.toml".into(),
             title: "says \"no\"\u{1}".into(),
             took: Duration::from_millis(1_500),
-            failure: failure.map(|text| (Some(7), text.to_owned())),
+            failure: failure.map(|text| (":7".to_owned(), text.to_owned())),
         };
         let text = report(&[case(None), case(Some("1 < 2\n]]>"))]);
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"backshell test\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"3.000\">\n    <testcase classname=\"a&amp;b.scenario.toml\" name=\"says &quot;no&quot;\u{fffd}\" file=\"a&amp;b.scenario.toml\" time=\"1.500\"/>\n    <testcase classname=\"a&amp;b.scenario.toml\" name=\"says &quot;no&quot;\u{fffd}\" file=\"a&amp;b.scenario.toml\" time=\"1.500\">\n      <failure message=\"1 &lt; 2\">a&amp;b.scenario.toml:7: 1 &lt; 2&#10;]]&gt;</failure>\n    </testcase>\n  </testsuite>\n</testsuites>\n";

@@ -158,8 +158,10 @@ fn check_name(name: &str) -> Result<(), String> {
              and does not end with `.`"
         ),
     };
-    let near = nearest(name);
-    Err(if is_name(&near) { format!("{why}\n  help: backshell new {near}") } else { why })
+    let (dir, last) = name.rsplit_once(['/', '\\']).unwrap_or(("", name));
+    let near = nearest(last);
+    let place = if dir.is_empty() { String::new() } else { format!(" --dir {}", quoted(Path::new(dir))) };
+    Err(if is_name(&near) { format!("{why}\n  help: backshell new {near}{place}") } else { why })
 }
 
 fn is_name(name: &str) -> bool {
@@ -183,11 +185,32 @@ fn is_device(name: &str) -> bool {
 /// A name that is one, of the parts of one that is none.
 fn nearest(name: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' };
-    let joined: String = name.trim().chars().map(kept).collect();
+    let joined: String = name.trim().chars().map(plain).map(kept).collect();
     let parts: Vec<&str> = joined.split('-').filter(|part| !part.is_empty()).collect();
     let near = parts.join("-");
-    let near = near.trim_start_matches(['.', '_']).trim_end_matches('.');
-    near.get(..near.len().min(MAX_NAME)).unwrap_or_default().to_owned()
+    let near = near.trim_start_matches(['.', '_']);
+    let near = near.get(..near.len().min(MAX_NAME)).unwrap_or_default();
+    near.trim_end_matches(['.', '-']).to_owned()
+}
+
+/// A letter without its mark, of those that western keyboards have.
+fn plain(c: char) -> char {
+    const MARKED: [(char, &str); 7] = [
+        ('a', "\u{e0}\u{e1}\u{e2}\u{e3}\u{e4}\u{e5}\u{e6}"),
+        ('c', "\u{e7}\u{10d}\u{107}"),
+        ('e', "\u{e8}\u{e9}\u{ea}\u{eb}\u{11b}"),
+        ('i', "\u{ec}\u{ed}\u{ee}\u{ef}"),
+        ('n', "\u{f1}\u{144}"),
+        ('o', "\u{f2}\u{f3}\u{f4}\u{f5}\u{f6}\u{f8}"),
+        ('u', "\u{f9}\u{fa}\u{fb}\u{fc}"),
+    ];
+    let lower = c.to_lowercase().next().unwrap_or(c);
+    let found = MARKED.iter().find(|(_, marked)| marked.contains(lower));
+    match found {
+        Some((letter, _)) if c.is_uppercase() => letter.to_ascii_uppercase(),
+        Some((letter, _)) => *letter,
+        None => c,
+    }
 }
 
 /// Writes the files into a folder that is not there, or empty; what was written is taken back if not all could be.
@@ -259,7 +282,7 @@ mod tests {
             (".hidden", "cannot be a name", Some("hidden")),
             ("pump.", "cannot be a name", Some("pump")),
             ("my pump", "cannot be a name", Some("my-pump")),
-            (" Pumpe \u{fc}ber 1 ", "cannot be a name", Some("Pumpe-ber-1")),
+            (" Pumpe \u{fc}ber 1 ", "cannot be a name", Some("Pumpe-uber-1")),
             ("\u{6d4b}", "cannot be a name", None),
             ("a\u{1b}[31m", "`a\\u{1b}[31m` cannot be a name", Some("a-31m")),
             ("-x", "cannot be a name", Some("x")),
@@ -270,13 +293,21 @@ mod tests {
             ("/pump", "is a path, not a name", Some("pump --dir /")),
             ("a b/pump", "is a path, not a name", Some("pump --dir 'a b'")),
             ("../..", "cannot be a name", None),
+            ("\u{dc}n\u{ef}", "cannot be a name", Some("Uni")),
+            ("a/\u{dc}n\u{ef}", "cannot be a name", Some("Uni --dir a")),
+            ("\u{dc}. ", "cannot be a name", Some("U")),
         ];
         for (name, why, help) in cases {
             let error = check_name(name).unwrap_err();
             assert!(error.contains(why), "{name}: {error}");
             let found = error.split_once("help: backshell new ").map(|(_, help)| help);
             assert_eq!(found, help, "{name}");
+            assert!(found.is_none_or(|found| is_name(found.split(' ').next().unwrap())), "{name}");
         }
+        // What is cut is a name still.
+        let long = format!("{}. {}", "x".repeat(62), "y".repeat(10));
+        let error = check_name(&long).unwrap_err();
+        assert!(error.ends_with(&format!("help: backshell new {}", "x".repeat(62))), "{error}");
         assert!(check_name(&"x".repeat(64)).is_ok());
         let error = check_name(&"x".repeat(65)).unwrap_err();
         assert!(error.contains("is longer than 64 characters"), "{error}");

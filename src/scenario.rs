@@ -7,6 +7,7 @@ pub mod is07;
 mod network;
 pub mod peer;
 pub mod run;
+pub mod secure;
 
 use std::io;
 use std::time::Duration;

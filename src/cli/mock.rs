@@ -16,7 +16,9 @@ use super::{Status, complain, test};
 use crate::element::clock::Clock;
 use crate::scenario::file::{self, FAULTS, Fault, Head, Rule, Then, When};
 use crate::scenario::peer::{self, Order, Peer};
+use crate::scenario::secure;
 use crate::tasks::{self, Tasks};
+use crate::transport::tls::server;
 use crate::transport::wire::frame;
 
 /// What the peers have got is told this often.
@@ -49,6 +51,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
+    /// Speak TLS, with a certificate and its key, both in PEM files: the peers are wss:// and https:// then
+    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
+    tls: Option<Vec<PathBuf>>,
+
     /// Let everything go wrong, whatever the scenario says
     #[arg(long, value_name = "FAULT", value_parser = fault)]
     fault: Option<Fault>,
@@ -79,8 +85,18 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
             peer.rules.splice(0..0, all_wrong(fault));
         }
     }
+    let tls = match arguments.tls.as_deref() {
+        Some([certificate, key]) => match server::server(certificate, key) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                complain(&printable(&error.to_string()));
+                return Ok(Status::Bad);
+            }
+        },
+        Some(_) | None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(mock(arguments, scenario));
+    let result = runtime.block_on(mock(arguments, scenario, tls));
     // Whoever waits for a line of standard input is left behind.
     runtime.shutdown_background();
     result
@@ -106,7 +122,11 @@ fn all_wrong(fault: Fault) -> Vec<Rule> {
         .collect()
 }
 
-async fn mock(arguments: &Arguments, scenario: file::File) -> io::Result<Status> {
+async fn mock(
+    arguments: &Arguments,
+    scenario: file::File,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> io::Result<Status> {
     let clock = Clock::start();
     let mut running = Tasks::new(&CancellationToken::new());
     let mut peers = Vec::new();
@@ -129,10 +149,18 @@ async fn mock(arguments: &Arguments, scenario: file::File) -> io::Result<Status>
             .as_deref()
             .map(|host| format!(" in place of {}", printable(host)))
             .unwrap_or_default();
-        writeln!(out, "peer {number}{host}: ws://{address} and http://{address}")?;
+        let s = if tls.is_some() { "s" } else { "" };
+        writeln!(out, "peer {number}{host}: ws{s}://{address} and http{s}://{address}")?;
         let peer = Arc::new(Peer::new(described, clock.clone()));
         let serving = Arc::clone(&peer);
-        running.spawn(format!("peer {number}"), |stop| peer::run(listener, serving, stop));
+        let name = format!("peer {number}");
+        match tls.clone() {
+            Some(config) => {
+                let listener = secure::Listener::new(listener, config);
+                running.spawn(name, |stop| peer::run(listener, serving, stop))
+            }
+            None => running.spawn(name, |stop| peer::run(listener, serving, stop)),
+        };
         peers.push(peer);
     }
     writeln!(out, "{ORDERS}")?;

@@ -2,6 +2,7 @@
 
 mod asked;
 mod files;
+pub mod server;
 mod validity;
 mod verify;
 mod words;

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::interop::peer::{Kind, library, or_skipped, scripts};
+use crate::interop::secure::Authority;
 
 const SCENARIO: &str = r#"
 [[peer]]
@@ -77,13 +78,54 @@ impl Drop for Mock {
 
 #[test]
 fn clients_of_others_get_what_the_scenario_says() {
-    let Some(folder) = or_skipped(library(Kind::Python)) else { return };
+    let mock = Mock::start(SCENARIO, &[]);
+    let address = mock.address.clone();
+    talk(mock, &[&address]);
+}
+
+#[test]
+fn clients_of_others_get_the_same_over_tls() {
+    let authority = Authority::new();
+    let [certificate, key] = authority.identity("localhost", 2090).map(|file| file.display().to_string());
+    let mock = Mock::start(SCENARIO, &["--tls", &certificate, &key]);
+    let address = mock.address.replace("127.0.0.1", "localhost");
+    talk(mock, &[&address, &authority.ca().display().to_string()]);
+}
+
+#[test]
+fn a_client_that_speaks_tls_to_a_peer_without_it_is_told_of() {
     let mut mock = Mock::start(SCENARIO, &[]);
+    let mut socket = std::net::TcpStream::connect(&mock.address).unwrap();
+    // The beginning of a ClientHello.
+    socket.write_all(&[22, 3, 1, 0, 5, 1, 0, 0, 1, 3]).unwrap();
+    mock.until("peer 0: somebody speaks TLS to it, and it has no certificate");
+}
+
+#[test]
+fn a_certificate_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.scenario.toml");
+    fs::write(&file, SCENARIO).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_backshell"))
+        .arg("mock")
+        .arg(&file)
+        .arg("--tls")
+        .args([&file, &file])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("x.scenario.toml` cannot be used: it has no `BEGIN CERTIFICATE`"), "{told}");
+}
+
+/// What a client gets that is told these words.
+fn talk(mut mock: Mock, words: &[&str]) {
+    let Some(folder) = or_skipped(library(Kind::Python)) else { return };
     let mut client = Command::new("python3")
         .env("PYTHONPATH", folder)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(scripts().join("client.py"))
-        .arg(&mock.address)
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -13,7 +13,6 @@ use crate::engine::codec::handshake::Answer;
 use crate::language::model::Protocol;
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, SessionIx};
-use crate::language::model::logic::GroupRun;
 use crate::language::model::message::MessageKind;
 use crate::language::schema::did_you_mean;
 
@@ -236,7 +235,7 @@ fn answers(
     })?;
     let (status, status_line) = status(&arguments.status)?;
     let headers = arguments.headers.iter().map(|header| header_of(header)).collect::<Result<_, _>>()?;
-    let own = own_connection(protocol, session);
+    let own = own_connection(protocol, session, exchange);
     Ok(Answers { session, exchange, over, own, status, status_line, headers })
 }
 
@@ -266,17 +265,10 @@ fn header_of(text: &str) -> Result<(String, String), Wrong> {
     })
 }
 
-/// The connection that a session goes over: of its handshake, of the first group that sends it, or the first one.
-fn own_connection(protocol: &Protocol, session: SessionIx) -> ConnectionIx {
+/// The connection that an exchange goes over: of its handshake, of the first group that sends it, or the first one.
+fn own_connection(protocol: &Protocol, session: SessionIx, exchange: usize) -> ConnectionIx {
     let opens = protocol.connections.iter().find(|one| one.handshake == Some(session)).map(|one| one.index);
-    let sends = || {
-        let asks = |run: &GroupRun| match run {
-            GroupRun::Session { session: of, .. } => *of == session,
-            GroupRun::Param(_) | GroupRun::Action(_) | GroupRun::Trigger(_) | GroupRun::Pair(_) => false,
-        };
-        let group = protocol.groups.iter().find(|group| group.content.iter().any(|item| asks(&item.run)));
-        group.map(|group| group.connection)
-    };
+    let sends = || protocol.senders(session, Some(exchange)).next().map(|(_, group, _)| group.connection);
     opens.or_else(sends).unwrap_or(ConnectionIx::FIRST)
 }
 

@@ -9,7 +9,7 @@ use crate::element::status::FailureStatus;
 use crate::engine::logic::effect::{Code, Report, Severity, Site};
 use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::{ConnectionIx, SessionIx};
-use crate::language::model::logic::{Group, GroupRun, Item};
+use crate::language::model::logic::Item;
 
 impl Driver {
     /// The last failure of requests over a connection; what keeps them from being sent goes behind it.
@@ -92,12 +92,7 @@ impl Driver {
         };
         let Some(Site::Item(Item::Session(session))) = report.sites.first().copied() else { return };
         let protocol = Arc::clone(&self.spec.protocol);
-        let sends = |group: &Group| {
-            let runs =
-                |run: &GroupRun| matches!(run, GroupRun::Session { session: sent, .. } if *sent == session);
-            group.content.iter().any(|item| runs(&item.run))
-        };
-        let over = protocol.groups.iter().filter(|group| sends(group)).map(|group| group.connection);
+        let over = protocol.senders(session, None).map(|(_, group, _)| group.connection);
         let users = self.users_of(session).filter(|_| hindrance != Hindrance::Request);
         let mut shown: Vec<ConnectionIx> = over.chain(users).collect();
         shown.sort_by_key(|connection| connection.index());

@@ -6,9 +6,8 @@ use crate::engine::logic::Engine;
 use crate::engine::logic::effect::Site;
 use crate::engine::logic::queue::{Answers, Phase, Run};
 use crate::engine::session::requests::{Input, Requests, State};
-use crate::language::model::Protocol;
-use crate::language::model::id::{ConnectionIx, GroupIx, SessionIx};
-use crate::language::model::logic::{GroupRun, Item};
+use crate::language::model::id::{ConnectionIx, SessionIx};
+use crate::language::model::logic::Item;
 
 /// A request that an element waits for the answer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,8 @@ impl Engine {
         connection: Option<ConnectionIx>,
     ) -> Option<Asked> {
         let protocol = Arc::clone(&self.protocol);
-        let (group, item, only) = sender(&protocol, session, exchange)?;
+        protocol.sessions.get(session.index())?.exchanges.get(exchange)?;
+        let (group, described, sends) = protocol.senders(session, Some(exchange)).next()?;
         self.serial += 1;
         let id = self.serial;
         for lane in &mut self.lanes {
@@ -52,15 +52,15 @@ impl Engine {
                 State::Waiting { .. } | State::Ready | State::Done(_) => {}
             }
         }
-        let described = protocol.group(group);
         let connection = connection.unwrap_or(described.connection);
         let overrides = self.options.connections.get(connection.index()).copied().unwrap_or_default();
-        let mut requests = Requests::new(&protocol, session, only, connection, overrides);
+        let mut requests = Requests::new(&protocol, session, sends.exchange, connection, overrides);
         requests.exchange = exchange;
         requests.step(Input::Sent { id });
         let entry = self.entry(group);
         let phase = Phase::Requests(requests);
-        let run = Run { entry, connection, item: item + 1, phase, stop: false, answers: Answers::Nothing };
+        let run =
+            Run { entry, connection, item: sends.item + 1, phase, stop: false, answers: Answers::Nothing };
         self.lane_of(group).queue.runs.push(run);
         Some(Asked { id, connection })
     }
@@ -78,24 +78,4 @@ impl Engine {
             Phase::Exchange(..) | Phase::Begin | Phase::Item | Phase::End | Phase::Over => None,
         })
     }
-}
-
-/// The first group that sends an exchange, the position of the session in it, and the exchange if it sends only that one.
-fn sender(protocol: &Protocol, session: SessionIx, exchange: usize) -> Option<(GroupIx, usize, Option<u16>)> {
-    protocol.sessions.get(session.index())?.exchanges.get(exchange)?;
-    let groups = (0..protocol.groups.len()).filter_map(GroupIx::new);
-    let mut items = groups.flat_map(|group| {
-        protocol.group(group).content.iter().enumerate().map(move |(at, item)| (group, at, item.run))
-    });
-    items.find_map(|(group, at, run)| match run {
-        GroupRun::Session { session: of, exchange: only } if of == session => {
-            let sends = only.is_none_or(|only| usize::from(only) == exchange);
-            sends.then_some((group, at, only))
-        }
-        GroupRun::Session { .. }
-        | GroupRun::Param(_)
-        | GroupRun::Action(_)
-        | GroupRun::Trigger(_)
-        | GroupRun::Pair(_) => None,
-    })
 }

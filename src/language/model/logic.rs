@@ -376,6 +376,34 @@ pub struct Group {
     pub content: Vec<GroupItem>,
 }
 
+impl Group {
+    /// The HTTP sessions that it sends.
+    pub fn sessions(&self) -> impl Iterator<Item = GroupSession> {
+        self.content.iter().enumerate().filter_map(|(item, run)| match run.run {
+            GroupRun::Session { session, exchange } => Some(GroupSession { item, session, exchange }),
+            GroupRun::Param(_) | GroupRun::Pair(_) | GroupRun::Action(_) | GroupRun::Trigger(_) => None,
+        })
+    }
+}
+
+/// An HTTP session that a group sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupSession {
+    /// The position of the item in [`Group::content`].
+    pub item: usize,
+    /// The session.
+    pub session: SessionIx,
+    /// The exchange, where it sends only that one.
+    pub exchange: Option<u16>,
+}
+
+impl GroupSession {
+    /// Whether it sends an exchange; with none whether it sends anything.
+    pub fn sends(self, exchange: Option<usize>) -> bool {
+        self.exchange.is_none_or(|own| exchange.is_none_or(|wanted| usize::from(own) == wanted))
+    }
+}
+
 /// `Group/Type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GroupKind {

@@ -1,7 +1,8 @@
-//! Finds parameters by what people call them: an id, a name, a cell of a column; changes nothing.
+//! Finds parameters by what people call them, and groups by what they send; changes nothing.
 
 use crate::language::model::Protocol;
-use crate::language::model::id::{ParamId, ParamIx};
+use crate::language::model::id::{GroupIx, ParamId, ParamIx, SessionIx};
+use crate::language::model::logic::{Group, GroupSession};
 use crate::language::schema::did_you_mean;
 
 /// What is done with a parameter: a read and a write parameter may share a name.
@@ -42,6 +43,20 @@ impl Protocol {
     pub fn find_param(&self, id_or_name: &str, access: Access) -> Option<ParamIx> {
         let by_id = id_or_name.parse().ok().and_then(|id| self.param_by_id(ParamId(id)));
         by_id.or_else(|| self.params_by_name(id_or_name).meant(access))
+    }
+
+    /// The groups that send an exchange of an HTTP session, or any of its exchanges where none is given, each with its first
+    /// item that does.
+    pub fn senders(
+        &self,
+        session: SessionIx,
+        exchange: Option<usize>,
+    ) -> impl Iterator<Item = (GroupIx, &Group, GroupSession)> {
+        let groups = self.groups.iter().enumerate();
+        groups.filter_map(move |(at, group)| {
+            let found = group.sessions().find(|item| item.session == session && item.sends(exchange))?;
+            Some((GroupIx::new(at)?, group, found))
+        })
     }
 
     /// Finds a parameter, or a cell written as `COLUMN[KEY]`; then with the key of its row.

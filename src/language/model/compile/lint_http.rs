@@ -9,7 +9,7 @@ use crate::language::model::Protocol;
 use crate::language::model::compile::scope::Scope;
 use crate::language::model::connection::{ConnectionKind, Exchange, Source};
 use crate::language::model::id::{ParamIx, SessionIx};
-use crate::language::model::logic::{Group, GroupRun};
+use crate::language::model::logic::Group;
 
 /// Headers that prove who asks.
 const OF_CREDENTIALS: &[&str] = &["authorization", "proxy-authorization", "x-api-key"];
@@ -37,13 +37,6 @@ pub(super) fn check(scope: &mut Scope, definition: &Definition<'_>, protocol: &P
     }
 }
 
-fn sessions(group: &Group) -> impl Iterator<Item = SessionIx> + '_ {
-    group.content.iter().filter_map(|item| match item.run {
-        GroupRun::Session { session, .. } => Some(session),
-        GroupRun::Param(_) | GroupRun::Pair(_) | GroupRun::Action(_) | GroupRun::Trigger(_) => None,
-    })
-}
-
 /// Groups that send a session over a connection which speaks no HTTP.
 fn over_nothing(scope: &mut Scope, definition: &Definition<'_>, protocol: &Protocol) {
     // The groups of ours stand behind those of the author.
@@ -55,7 +48,7 @@ fn over_nothing(scope: &mut Scope, definition: &Definition<'_>, protocol: &Proto
             ConnectionKind::NotRun => "not run",
         };
         // A parameter chooses the connection while it runs.
-        if group.connection_param.is_some() || sessions(group).next().is_none() {
+        if group.connection_param.is_some() || group.sessions().next().is_none() {
             continue;
         }
         let number = connection.index.index();
@@ -81,7 +74,8 @@ fn over_nothing(scope: &mut Scope, definition: &Definition<'_>, protocol: &Proto
 
 /// Sessions that nothing sends.
 fn unused(scope: &mut Scope, definition: &Definition<'_>, protocol: &Protocol) {
-    let mut used: HashSet<SessionIx> = protocol.groups.iter().flat_map(sessions).collect();
+    let mut used: HashSet<SessionIx> =
+        protocol.groups.iter().flat_map(Group::sessions).map(|sent| sent.session).collect();
     used.extend(protocol.connections.iter().filter_map(|connection| connection.handshake));
     used.extend(protocol.tokens.iter().map(|token| token.session));
     for (at, source) in definition.sessions.iter().enumerate() {

@@ -30,7 +30,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::FutureExt;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -100,8 +100,6 @@ pub fn first_values(spec: &Spec) -> First {
 enum Came {
     /// Saves have been answered.
     Saved(serve::Saved),
-    /// A request has its answer, or has none.
-    Answered(Box<requests::Answered>),
     /// A file for the action `read file` has been read, or why not.
     File { into: ParamIx, content: Result<Value, String> },
 }
@@ -111,14 +109,20 @@ fn number(id: ParamId) -> u32 {
     id.0.cast_unsigned()
 }
 
-async fn read(reading: &mut Option<futures_util::future::BoxFuture<'static, Loaded>>) -> Option<Loaded> {
+async fn read(reading: &mut Option<BoxFuture<'static, Loaded>>) -> Option<Loaded> {
     match reading {
         Some(reading) => Some(reading.await),
         None => None,
     }
 }
 
-type Waiting = FuturesUnordered<futures_util::future::BoxFuture<'static, Came>>;
+/// Work in no order.
+type Work<T> = FuturesUnordered<BoxFuture<'static, T>>;
+
+/// The next result; none while nothing is under way.
+async fn next_of<T>(work: &mut Option<Box<Work<T>>>) -> Option<T> {
+    work.as_mut()?.next().await
+}
 
 struct Driver {
     spec: Arc<Spec>,
@@ -134,9 +138,11 @@ struct Driver {
     /// Which connection is looked at first.
     first: usize,
     requests: mpsc::Receiver<Request>,
-    waiting: Waiting,
+    waiting: Work<Came>,
+    /// Requests of HTTP sessions; none before the first one.
+    asking: Option<Box<Work<Box<requests::Answered>>>>,
     /// What was saved, as long as it could not be read.
-    reading: Option<futures_util::future::BoxFuture<'static, Loaded>>,
+    reading: Option<BoxFuture<'static, Loaded>>,
     files: files::Files,
     /// Who caused what is being performed: the API during a set, else the definition itself.
     by: LinkOrigin,
@@ -174,6 +180,7 @@ enum Turn {
     Request(Request),
     Link(usize, Happened),
     Came(Came),
+    Answered(Box<requests::Answered>),
     Loaded(Loaded),
     TaskEnded,
 }
@@ -183,6 +190,7 @@ impl Driver {
         let first = self.first().await;
         self = self.lent(move |driver| driver.begin(first)).await;
         let mut sleep = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let mut stopped = std::pin::pin!(stop.cancelled());
         loop {
             let wake_at = self.wake_at();
             if let Some(at) = wake_at
@@ -191,13 +199,15 @@ impl Driver {
                 sleep.as_mut().reset(at.into());
             }
             let turn = {
-                let Self { slots, first, requests, waiting, reading, tasks, stopping, .. } = &mut *self;
+                let Self { slots, first, requests, waiting, asking, reading, tasks, stopping, .. } =
+                    &mut *self;
                 tokio::select! {
                     biased;
-                    () = stop.cancelled(), if stopping.is_none() => Turn::Stop, // Cancel-safe: no state.
+                    () = stopped.as_mut(), if stopping.is_none() => Turn::Stop,      // Cancel-safe: it is taken once, and then stops.
                     () = sleep.as_mut(), if wake_at.is_some() => Turn::Tick,         // Cancel-safe: reset each turn.
                     Some(request) = requests.recv() => Turn::Request(request),       // Cancel-safe per docs on `recv()`.
                     Some(came) = waiting.next() => Turn::Came(came),                 // Cancel-safe: `next` on a `Stream`.
+                    Some(answered) = next_of(asking) => Turn::Answered(answered),    // Cancel-safe: `next` on a `Stream`.
                     Some(loaded) = read(reading), if reading.is_some() => Turn::Loaded(loaded), // Cancel-safe: kept until it has come.
                     (at, happened) = poll_fn(|cx| slot::poll(slots, first, cx)) => Turn::Link(at, happened), // Cancel-safe: see `slot::poll`.
                     Some(_) = tasks.join_next() => Turn::TaskEnded,                  // Cancel-safe per docs on `join_next()`.
@@ -240,8 +250,8 @@ impl Driver {
             Turn::Request(request) => self.serve(request),
             Turn::Link(index, happened) => self.link_happened(index, happened),
             Turn::Came(Came::Saved(saved)) => saved.answer(),
-            Turn::Came(Came::Answered(answered)) => self.answered(*answered),
             Turn::Came(Came::File { into, content }) => self.file_came(into, content),
+            Turn::Answered(answered) => self.answered(*answered),
             Turn::Loaded(loaded) => self.saved_came(loaded),
             // A dial that failed to report or a link that panicked is seen at its channel; here it is only joined.
             Turn::TaskEnded => {}
@@ -280,7 +290,7 @@ impl Driver {
         self.status_is_old = true;
         self.stopping = Some(Stopping::Work(self.ctx.now + STOP_WORK));
         // What was asked for before is of no use any more; what the work of the stop asks for comes later.
-        self.tasks.abort(requests::TASK);
+        self.asking = None;
         self.engine.stop(&mut self.ctx);
     }
 
@@ -289,7 +299,7 @@ impl Driver {
             && (self.engine.is_idle() || until <= self.ctx.now)
         {
             self.stopping = Some(Stopping::Links);
-            self.tasks.abort(requests::TASK);
+            self.asking = None;
             for index in 0..self.slots.len() {
                 self.step_link_at(index, Input::Stop);
             }
@@ -311,7 +321,7 @@ impl Driver {
             while let Some(came) = self.waiting.next().await {
                 match came {
                     Came::Saved(saved) => saved.answer(),
-                    Came::File { .. } | Came::Answered(_) => {}
+                    Came::File { .. } => {}
                 }
             }
         };

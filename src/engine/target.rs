@@ -4,6 +4,7 @@ pub mod exchange;
 pub mod request;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use url::Host;
 
@@ -161,14 +162,13 @@ pub fn target(
     port: Option<u16>,
     path: Option<&str>,
 ) -> Result<Option<Target>, TargetError> {
-    let filled = |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let path = filled(path);
     let (written, is_dynamic) = match (filled(dynamic), filled(host)) {
         (Some(dynamic), _) => (dynamic, true),
         (None, Some(host)) => (host, false),
         (None, None) => return Ok(None),
     };
-    let address = Address::read(&written, if is_dynamic { Bare::Refused } else { Bare::Ipv6 })?;
+    let address = Address::read(written, if is_dynamic { Bare::Refused } else { Bare::Ipv6 })?;
     let port = address.port.or(port.filter(|port| *port != 0));
     let scheme = match address.scheme {
         Some(scheme) => scheme,
@@ -177,15 +177,19 @@ pub fn target(
         None if port == Some(443) => Scheme::Wss,
         None => Scheme::Ws,
     };
-    let own = Some(address.path).filter(|own| !own.is_empty() && own != "/");
+    let own = Some(address.path).filter(|own| !own.is_empty() && *own != "/");
     let path = if is_dynamic { own.or(path) } else { path.or(own) };
     Ok(Some(Target {
         scheme,
         host: address.host,
         port: port.unwrap_or(scheme.default_port()),
-        path: clean_path(path.as_deref().unwrap_or("/"))?,
+        path: clean_path(path.unwrap_or("/"))?,
         credentials: address.credentials,
     }))
+}
+
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 impl Target {
@@ -263,18 +267,18 @@ impl Target {
     /// # Errors
     ///
     /// [`TargetError`] if the text cannot be a path, or leads above the root (`/a/../../b`).
-    pub fn with_path(&self, path: &str) -> Result<Self, TargetError> {
+    pub fn with_path(self, path: &str) -> Result<Self, TargetError> {
         let path = clean_path(path)?;
         if climbs(&path) {
             return Err(TargetError::Climbs);
         }
-        Ok(Self { path, ..self.clone() })
+        Ok(Self { path, ..self })
     }
 
     /// The same address without user name and password.
     #[must_use]
-    pub fn without_credentials(&self) -> Self {
-        Self { credentials: None, ..self.clone() }
+    pub fn without_credentials(self) -> Self {
+        Self { credentials: None, ..self }
     }
 
     /// The address as the URL of an HTTP request, without user name and password.
@@ -312,16 +316,16 @@ enum Bare {
 }
 
 /// The parts of an address as written.
-struct Address {
+struct Address<'a> {
     scheme: Option<Scheme>,
     credentials: Option<Credentials>,
     host: Host<String>,
     port: Option<u16>,
-    path: String,
+    path: &'a str,
 }
 
-impl Address {
-    fn read(text: &str, bare: Bare) -> Result<Self, TargetError> {
+impl<'a> Address<'a> {
+    fn read(text: &'a str, bare: Bare) -> Result<Self, TargetError> {
         if text.len() > MAX_BYTES {
             return Err(TargetError::TooLong("address"));
         }
@@ -349,11 +353,13 @@ impl Address {
             None => (None, authority),
         };
         let (host, port) = split_port(place, bare).map_err(|error| said(error, path))?;
-        let host = match host.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => Host::Ipv6(address),
+        let host = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => Host::Ipv6(address),
+            Ok(IpAddr::V4(address)) => Host::Ipv4(address),
+            // Names, and the other ways to write an IPv4 address.
             Err(_) => Host::parse(host).map_err(|_| said(TargetError::Host(excerpt(host)), path))?,
         };
-        Ok(Self { scheme, credentials, host, port, path: path.to_owned() })
+        Ok(Self { scheme, credentials, host, port, path })
     }
 }
 
@@ -412,10 +418,18 @@ pub(crate) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// What RFC 3986 allows in a path or query, and what browsers leave alone besides: `[ ] |`.
+fn may_stand(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%[]|".contains(&byte)
+}
+
 /// Makes a path fit for a request line.
 fn clean_path(path: &str) -> Result<String, TargetError> {
     if path.len() > MAX_BYTES {
         return Err(TargetError::TooLong("path"));
+    }
+    if path.starts_with('/') && path.bytes().all(may_stand) {
+        return Ok(path.to_owned());
     }
     if path.chars().any(char::is_control) {
         return Err(TargetError::Control("path"));
@@ -432,8 +446,7 @@ fn clean_path(path: &str) -> Result<String, TargetError> {
         out.push('/');
     }
     for byte in path.bytes() {
-        // What RFC 3986 allows in a path or query, and what browsers leave alone besides: `[ ] |`.
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%[]|".contains(&byte) {
+        if may_stand(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
@@ -444,6 +457,10 @@ fn clean_path(path: &str) -> Result<String, TargetError> {
 
 /// Whether a path has more steps up than down at any place; dots may be escaped.
 fn climbs(path: &str) -> bool {
+    // Most have no such step.
+    if !path.contains("/.") && !path.contains("/%") {
+        return false;
+    }
     let before_query = path.split('?').next().unwrap_or_default();
     let mut depth = 0_i32;
     for segment in before_query.split('/').filter(|segment| !segment.is_empty()) {

@@ -87,6 +87,9 @@ impl Response {
 
 /// Makes a peer's text safe to show on a terminal and in a log: a control character becomes its escape, line breaks a blank.
 pub(crate) fn printable(text: &str) -> String {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.trim().to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.trim().chars() {
         match c {

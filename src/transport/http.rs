@@ -1,5 +1,6 @@
 //! Sends the requests of HTTP sessions: redirects, credentials, bounds and failures in words; decides nothing about when.
 
+mod address;
 mod clients;
 pub mod instead;
 mod login;
@@ -16,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::address::Address;
 use self::clients::Clients;
 pub(crate) use self::clients::trusting_nobody;
 use self::instead::Respond;
@@ -40,6 +42,8 @@ const SNIPPET: usize = 512;
 pub struct Plan {
     /// The request.
     pub request: HttpRequest,
+    /// The address of its target.
+    pub address: Arc<Address>,
     /// For everything together: waiting for a place, redirects, credentials and the body.
     pub timeout: Duration,
     /// TLS, used if the target is encrypted.
@@ -197,10 +201,14 @@ impl Http {
         progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
         // The one that a redirect led to.
-        let mut redirected: Option<HttpRequest> = None;
+        let mut redirected: Option<(HttpRequest, Arc<Address>)> = None;
         loop {
-            let request = redirected.as_ref().unwrap_or(&plan.request);
-            let answer = self.hop(plan, request, environment, log, progress).await?;
+            let at = match &redirected {
+                Some((request, address)) => (request, address),
+                None => (&plan.request, &plan.address),
+            };
+            let answer = self.hop(plan, at, environment, log, progress).await?;
+            let (request, _) = at;
             let location = match answer.status {
                 301 | 302 | 303 | 307 | 308 => answer.header("location").map(str::to_owned),
                 _ => None,
@@ -233,7 +241,8 @@ impl Http {
             })?;
             log.done(format!("{}: redirected to {}", printable(&answer.status_line), next.shown_url()));
             log.redirects.push(next.shown_url());
-            redirected = Some(next);
+            let address = Arc::new(Address::of(next.target()));
+            redirected = Some((next, address));
         }
     }
 
@@ -241,14 +250,14 @@ impl Http {
     async fn hop(
         &self,
         plan: &Plan,
-        request: &HttpRequest,
+        (request, address): (&HttpRequest, &Arc<Address>),
         environment: &Environment,
         log: &mut StageLog,
         progress: &mut Progress,
     ) -> Result<Answer, Trouble> {
         let target = request.target();
-        let place = target.authority();
-        log.begin(Stage::Http, format!("waiting for {place}"));
+        debug_assert_eq!(address.target(), target, "a plan has the address of its request");
+        log.begin(Stage::Http, format!("waiting for {}", address.place()));
         let settings = elsewhere(&plan.tls, plan.request.target().same_origin(target));
         let proxy = proxy::choose(&plan.proxy, &environment.system_proxy, target).map_err(|error| {
             Trouble::new(
@@ -258,11 +267,10 @@ impl Http {
             )
         })?;
         let client = self.shared.clients.client(&settings, proxy.as_ref(), target).await?;
-        let origin = format!("{}://{place}", target.scheme().http_name());
-        let _place = self.shared.origins.place(&origin).await;
-        let mut logins = self.shared.logins.of(&origin, request);
+        let _place = self.shared.origins.place(address.origin()).await;
+        let mut logins = self.shared.logins.of(address.origin(), request);
         loop {
-            let mut built = build(&client, request, &settings);
+            let mut built = build(&client, request, address, &settings);
             if plan.connection_after == After::Close {
                 // HTTP/2 has one connection for all, and knows no such header.
                 built = built.header(http::header::CONNECTION, "close");
@@ -270,11 +278,8 @@ impl Http {
             if let Some(value) = logins.header(request) {
                 built = built.header(http::header::AUTHORIZATION, value);
             }
-            let destination = Destination {
-                place: place.clone(),
-                scheme: Some(target.scheme()),
-                proxy: proxy.as_ref().map(ToString::to_string),
-            };
+            let destination =
+                Destination { address: Arc::clone(address), proxy: proxy.as_ref().map(ToString::to_string) };
             let sent = match &self.shared.instead {
                 None => progress.watch(destination, built.send()).await,
                 Some(peers) => match progress.watch(destination, instead::send(&**peers, built)).await {
@@ -311,9 +316,16 @@ impl Http {
 fn build(
     client: &clients::Client,
     request: &HttpRequest,
+    address: &Address,
     settings: &tls::Settings,
 ) -> reqwest::RequestBuilder {
-    let mut built = client.http.request(request.method().clone(), client.url(request.target(), settings));
+    let method = request.method().clone();
+    let mut built = match (client.other_url(request.target(), settings), address.url()) {
+        (None, Some(url)) => client.http.request(method, url.clone()),
+        // The library says what it does not like about it.
+        (None, None) => client.http.request(method, request.target().http_url()),
+        (Some(url), _) => client.http.request(method, url),
+    };
     let mut has_host = false;
     for header in request.headers() {
         has_host |= header.name.eq_ignore_ascii_case("host");
@@ -364,9 +376,17 @@ async fn answer(
 ) -> Result<Answer, Trouble> {
     let status = response.status();
     let reason = response.extensions().get::<hyper::ext::ReasonPhrase>();
-    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()).into_owned());
-    let reason = reason.or_else(|| status.canonical_reason().map(str::to_owned)).unwrap_or_default();
-    let status_line = format!("{:?} {} {reason}", response.version(), status.as_u16()).trim_end().to_owned();
+    let reason = reason.map(|reason| String::from_utf8_lossy(reason.as_bytes()));
+    let reason = reason.or_else(|| status.canonical_reason().map(Into::into)).unwrap_or_default();
+    let mut status_line = match response.version() {
+        http::Version::HTTP_11 => "HTTP/1.1 ".to_owned(),
+        other => format!("{other:?} "),
+    };
+    status_line.push_str(status.as_str());
+    if !reason.trim_end().is_empty() {
+        status_line.push(' ');
+        status_line.push_str(reason.trim_end());
+    }
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect();
     log.done(printable(&status_line));
@@ -395,7 +415,11 @@ async fn body(mut response: reqwest::Response, max_bytes: usize) -> Result<Bytes
                     "ask for less, or raise maxMessageBytes of the connection's limits",
                 ));
             }
-            Ok(Some(chunk)) => whole.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => {
+                whole.extend_from_slice(&chunk);
+                // Whoever waits for the answer has other work too.
+                tokio::task::coop::consume_budget().await;
+            }
             Ok(None) => return Ok(whole.freeze()),
             Err(error) => return Err(words::body_trouble(&error)),
         }

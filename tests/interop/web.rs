@@ -1,6 +1,7 @@
 //! Requests of HTTP sessions to `httpbin`, a web server that we did not write, and one whole element that polls it.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backshell::engine::session::requests::{After, Redirects};
@@ -9,7 +10,7 @@ use backshell::engine::target::request::{Header, Provenance};
 use backshell::engine::target::{Credentials, Target};
 use backshell::transport::dial::Environment;
 use backshell::transport::failure::FailureKind;
-use backshell::transport::http::{Answer, Fault, Http, Plan};
+use backshell::transport::http::{Address, Answer, Fault, Http, Plan};
 use backshell::transport::proxy::Choice;
 use backshell::transport::tls;
 use backshell::value::Secret;
@@ -64,6 +65,7 @@ impl Ask {
         let target = Target::parse(url).unwrap();
         let request = HttpRequest::new(self.method, target, self.headers, self.content, self.login).unwrap();
         let plan = Plan {
+            address: Arc::new(Address::of(request.target())),
             request,
             timeout: self.timeout,
             tls: self.tls,

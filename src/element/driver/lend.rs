@@ -91,7 +91,12 @@ impl Driver {
     pub(super) fn may_run_scripts(&self, turn: &Turn) -> bool {
         self.scripts.is_some()
             && match turn {
-                Turn::Stop | Turn::Tick | Turn::Link(..) | Turn::Came(_) | Turn::Loaded(_) => true,
+                Turn::Stop
+                | Turn::Tick
+                | Turn::Link(..)
+                | Turn::Came(_)
+                | Turn::Answered(_)
+                | Turn::Loaded(_) => true,
                 Turn::Request(request) => match request {
                     Request::Set(..) => true,
                     Request::Status(_)

@@ -1,24 +1,23 @@
 //! Sends what HTTP sessions ask for and brings the answers back to the engine; decides nothing.
 
 use std::fmt::Display;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use futures_util::future::FutureExt;
 
+use crate::element::driver::Driver;
 use crate::element::driver::dial::{proxy, tls_settings};
-use crate::element::driver::{Came, Driver};
 use crate::element::handle::WireEvent;
 use crate::element::status::FailureStatus;
 use crate::engine::codec::handshake;
 use crate::engine::link::status::Epoch;
 use crate::engine::logic::session::{Outcome, Written};
 use crate::engine::session::requests::{Ending, Order, Verdict};
+use crate::engine::target::Target;
 use crate::engine::target::exchange::HttpRequest;
 use crate::language::model::id::{ConnectionIx, SessionIx};
-use crate::transport::http::{Answer, Fault, Plan};
-
-/// The name of the tasks that wait for answers.
-pub(super) const TASK: &str = "request";
+use crate::transport::http::{Address, Answer, Fault, Plan};
 
 /// A request that was sent.
 struct Sent {
@@ -31,12 +30,12 @@ struct Sent {
 /// What became of a request.
 pub(super) struct Answered {
     sent: Sent,
-    /// The request and its outcome; none if its task ended without a word.
+    /// The request and its outcome; none if sending panicked.
     came: Option<(HttpRequest, Result<Answer, Fault>)>,
 }
 
 impl Driver {
-    /// Sends a request; its outcome comes as [`Came::Answered`].
+    /// Sends a request; its outcome comes out of `asking`.
     pub(super) fn request_sent(&mut self, order: Order) {
         let Order {
             id,
@@ -60,17 +59,11 @@ impl Driver {
                 "loginMethod=\"certificate\" needs tls.certificate in the connection's settings, or bs:Tls"
             );
         }
-        let target = request.target();
-        let origin = format!("{}://{}", target.scheme().http_name(), target.authority());
-        if let Some(web) = self.web(connection)
-            && web.target.as_deref() != Some(origin.as_str())
-        {
-            web.target = Some(Arc::from(origin));
-            self.status_is_old = true;
-        }
+        let Some(address) = self.address_of(connection, request.target()) else { return };
         self.status_is_old |= self.engine.fetches_token(session);
         let plan = Plan {
             request,
+            address,
             timeout,
             tls: tls_settings(spec),
             proxy: proxy(of_session, spec),
@@ -79,15 +72,30 @@ impl Driver {
             connection_after,
         };
         let (http, environment) = (self.services.http.clone(), self.services.dials.clone());
-        let (result_in, result) = oneshot::channel();
-        self.tasks.spawn(TASK, |_| async move {
-            let result = http.send(&plan, &environment).await;
-            // Nobody waits any more if the element has stopped.
-            let _ = result_in.send((plan.request, result));
-        });
-        self.waiting.push(Box::pin(async move {
-            Came::Answered(Box::new(Answered { sent, came: result.await.ok() }))
+        // Boxed, and not a task: the answer wakes the one who needs it, and nobody between.
+        self.asking.get_or_insert_default().push(Box::pin(async move {
+            // What is left after a panic is dropped.
+            let sending = AssertUnwindSafe(http.send(&plan, &environment)).catch_unwind();
+            let came = sending.await.ok().map(|result| (plan.request, result));
+            Box::new(Answered { sent, came })
         }));
+    }
+
+    /// The address of a target; mostly that of the last request. People see its origin.
+    fn address_of(&mut self, connection: ConnectionIx, target: &Target) -> Option<Arc<Address>> {
+        let web = self.web(connection)?;
+        let last = web.address.take();
+        let (address, is_news) = match last {
+            Some(last) if last.target() == target => (last, false),
+            last => {
+                let address = Arc::new(Address::of(target));
+                let is_news = last.is_none_or(|last| last.origin() != address.origin());
+                (address, is_news)
+            }
+        };
+        web.address = Some(Arc::clone(&address));
+        self.status_is_old |= is_news;
+        Some(address)
     }
 
     /// Hands the outcome of a request to the engine.
@@ -99,11 +107,6 @@ impl Driver {
                 let failure = self.shown_failure(&fault.failure);
                 let written = if fault.written { Written::Maybe } else { Written::No };
                 self.no_answer_came(&sent, &request, written, failure);
-            }
-            // Given up: nobody waits for it.
-            None if self.stopping.is_some() => {
-                let outcome = Outcome::Silence { written: Written::Maybe };
-                self.engine.answered(&mut self.ctx, sent.id, outcome);
             }
             None => {
                 let advice = "this is an error of backshell: its log has the place";

@@ -15,6 +15,7 @@ use crate::engine::link::status::{Epoch, Phase};
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::transport::dial::Opened;
 use crate::transport::failure::{Failure, StageReport};
+use crate::transport::http::Address;
 use crate::transport::wire::{Counters, Event, Inbox, Outbox};
 use crate::value::Wall;
 
@@ -31,8 +32,8 @@ pub(super) struct Slot {
 /// What a connection has that requests of HTTP sessions go over.
 #[derive(Debug, Default)]
 pub(super) struct Web {
-    /// Scheme, host and port of the last request, without secrets.
-    pub(super) target: Option<Arc<str>>,
+    /// Where the last request went.
+    pub(super) address: Option<Arc<Address>>,
     /// The status line of the last answer, masked, and when it came.
     pub(super) answered: Option<(Arc<str>, Wall)>,
     /// Exchanges that people have been told of as failing, and that have not worked since, each with its last failure; the

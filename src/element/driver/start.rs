@@ -72,6 +72,7 @@ impl Driver {
             first: 0,
             requests,
             waiting: Default::default(),
+            asking: None,
             reading: None,
             files: Default::default(),
             by: LinkOrigin::Engine,

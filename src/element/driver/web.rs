@@ -69,7 +69,7 @@ impl Driver {
         let requested = self.engine.requested(slot.connection);
         Some(HttpStatus {
             state: self.web_state(slot),
-            target: web.and_then(|web| web.target.clone()),
+            target: web.and_then(|web| Some(Arc::clone(web.address.as_ref()?.origin()))),
             answered: web.and_then(|web| web.answered.clone()),
             last_failure: web.and_then(|web| self.web_failure(web)),
             held_until: requested.held_until.filter(|at| *at > self.ctx.now).map(|at| self.wall(at)),

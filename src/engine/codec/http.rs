@@ -125,10 +125,13 @@ fn with_query(
     exchange: &Exchange,
     target: Target,
 ) -> Result<(Target, bool), RequestFault> {
+    if exchange.parameters.is_empty() && exchange.data.is_none() {
+        return Ok((target, false));
+    }
     let mut path = target.path().to_owned();
     let secret = if exchange.parameters.is_empty() {
         match &exchange.data {
-            None => return Ok((target, false)),
+            None => false,
             Some(Body::Plain(source)) => {
                 path.push_str(&text_of(params, source));
                 is_secret(params, source)

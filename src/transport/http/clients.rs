@@ -32,12 +32,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The URL for a target.
-    pub(super) fn url(&self, target: &Target, settings: &tls::Settings) -> String {
-        match (&settings.server_name, self.hides_host) {
-            (Some(name), true) => format!("https://{name}:{}{}", target.port(), target.path()),
-            (Some(_), false) | (None, _) => target.http_url(),
-        }
+    /// The URL for a target, where it is not the target's own.
+    pub(super) fn other_url(&self, target: &Target, settings: &tls::Settings) -> Option<String> {
+        let name = settings.server_name.as_ref().filter(|_| self.hides_host)?;
+        Some(format!("https://{name}:{}{}", target.port(), target.path()))
     }
 }
 

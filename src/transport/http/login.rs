@@ -34,7 +34,7 @@ pub(super) struct Logins {
 /// The credentials of one request.
 pub(super) struct Login<'a> {
     logins: &'a Logins,
-    origin: String,
+    origin: &'a str,
     with: Option<Credentials>,
     /// What the next try answers; none is Basic.
     digest: Option<Digest>,
@@ -45,11 +45,11 @@ pub(super) struct Login<'a> {
 }
 
 impl Logins {
-    pub(super) fn of(&self, origin: &str, request: &HttpRequest) -> Login<'_> {
+    pub(super) fn of<'a>(&'a self, origin: &'a str, request: &HttpRequest) -> Login<'a> {
         // What the definition says in a header of its own is not touched.
         let with = request.login().filter(|_| !request.has_header("authorization")).cloned();
         let digest = with.as_ref().and_then(|_| self.last(origin));
-        Login { logins: self, origin: origin.to_owned(), with, digest, answered: false, stale_left: STALE }
+        Login { logins: self, origin, with, digest, answered: false, stale_left: STALE }
     }
 
     fn last(&self, origin: &str) -> Option<Digest> {
@@ -129,7 +129,7 @@ impl Login<'_> {
             // Another part of the server asked for Digest before; Basic that was sent and refused is not repeated.
             PasswordClient::Basic(_) => {
                 let had = self.digest.take().is_some();
-                !std::mem::replace(&mut self.answered, true) && (self.logins.forget(&self.origin) || had)
+                !std::mem::replace(&mut self.answered, true) && (self.logins.forget(self.origin) || had)
             }
             PasswordClient::Digest(client) => {
                 if std::mem::replace(&mut self.answered, true) {
@@ -138,7 +138,7 @@ impl Login<'_> {
                     }
                     self.stale_left -= 1;
                 }
-                self.digest = Some(self.logins.keep(&self.origin, client));
+                self.digest = Some(self.logins.keep(self.origin, client));
                 true
             }
             // Schemes that come with later versions of the library.

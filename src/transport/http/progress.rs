@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::engine::target::Scheme;
+use crate::transport::http::Address;
 
 tokio::task_local! {
     static OF_REQUEST: Arc<AtomicBool>;
@@ -29,16 +29,13 @@ pub(super) struct Progress {
     written: bool,
     connecting: Arc<AtomicBool>,
     /// Where the last one went.
-    destination: Destination,
+    destination: Option<Destination>,
 }
 
 /// Where a request goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Destination {
-    /// Host and port.
-    pub(super) place: String,
-    /// Whether TLS belongs to the connection.
-    pub(super) scheme: Option<Scheme>,
+    pub(super) address: Arc<Address>,
     /// The proxy on the way, without its credentials.
     pub(super) proxy: Option<String>,
 }
@@ -48,7 +45,7 @@ impl Progress {
     pub(super) async fn watch<F: Future>(&mut self, destination: Destination, sending: F) -> F::Output {
         self.written = self.may_be_written();
         self.handed = true;
-        self.destination = destination;
+        self.destination = Some(destination);
         let connecting = Arc::clone(&self.connecting);
         let mut sending = pin!(sending);
         poll_fn(|context| {
@@ -65,7 +62,7 @@ impl Progress {
 
     /// Where a connection is still being made to.
     pub(super) fn connecting_to(&self) -> Option<&Destination> {
-        (self.handed && self.connecting.load(Ordering::Relaxed)).then_some(&self.destination)
+        self.destination.as_ref().filter(|_| self.handed && self.connecting.load(Ordering::Relaxed))
     }
 
     /// Whether a byte of any request may have reached a peer.

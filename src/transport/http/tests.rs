@@ -70,8 +70,10 @@ fn login() -> Option<Credentials> {
 }
 
 fn plan(request: HttpRequest) -> Plan {
+    let address = Arc::new(Address::of(request.target()));
     Plan {
         request,
+        address,
         timeout: Duration::from_secs(10),
         tls: tls::Settings::default(),
         proxy: proxy::Choice::Direct,

@@ -119,14 +119,14 @@ pub(super) fn stage(kind: FailureKind) -> Option<Stage> {
 /// The time for a request is over.
 pub(super) fn out_of_time(mut log: StageLog, limit: Duration, progress: &Progress) -> Failure {
     let Some(destination) = progress.connecting_to() else { return log.out_of_time(limit) };
-    let place = &destination.place;
+    let place = destination.address.place();
     if let Some(proxy) = &destination.proxy {
         log.belongs_to(Stage::Proxy);
         log.did(format!("connecting to {place} through the proxy {proxy}"));
         return log.out_of_time(limit);
     }
     log.belongs_to(Stage::Tcp);
-    if destination.scheme != Some(Scheme::Wss) {
+    if destination.address.target().scheme() != Scheme::Wss {
         log.did(format!("connecting to {place}"));
         return log.out_of_time(limit);
     }

@@ -6,11 +6,16 @@
 
 mod shown;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::language::load;
+use crate::transport::http::instead::{Respond, Unanswered};
 use crate::transport::http::peer;
 
 /// How long a test may take on the clock of the machine; it only ends one that hangs.
@@ -160,13 +165,18 @@ fn rig(web: &Web) -> Rig {
 }
 
 fn rig_of(web: &Web, definition: &str, params: &[(i32, &str)]) -> Rig {
+    rig_over(Http::default(), web.port, definition, params)
+}
+
+/// An element whose requests go through this sender.
+fn rig_over(http: Http, port: u16, definition: &str, params: &[(i32, &str)]) -> Rig {
     let source = Source::new("web.xml", definition.to_owned());
     let (protocol, report) = load::whole(&source);
     let protocol = protocol.unwrap_or_else(|| panic!("{:#?}", report.diagnostics()));
     let params = [&[(10, SECRET)], params].concat();
     let mut spec = spec(&protocol, "127.0.0.1", &params);
     for connection in &mut spec.connections {
-        connection.port = Some(web.port);
+        connection.port = Some(port);
     }
     // Only the session before it says where it is.
     spec.connections[0].host = None;
@@ -177,14 +187,8 @@ fn rig_of(web: &Web, definition: &str, params: &[(i32, &str)]) -> Rig {
     let dials = Environment { system_proxy: System::read(|_| None), ..Environment::of_process() };
     let clock = Clock::at(Wall(EPOCH), 1);
     let stop = CancellationToken::new();
-    let services = Services {
-        gate: gate.clone(),
-        store: None,
-        dials,
-        http: Http::default(),
-        scripts: Default::default(),
-        clock,
-    };
+    let services =
+        Services { gate: gate.clone(), store: None, dials, http, scripts: Default::default(), clock };
     let handle = start(Arc::new(spec), services, &mut tasks, stop.clone());
     let (_, calls) = mpsc::unbounded_channel();
     Rig { calls, protocol, handle, gate, tasks, stop }
@@ -206,6 +210,44 @@ async fn the_values_of_an_answer_are_there_before_the_group_goes_on() {
         asked.answer("200 Fine", "X-Model: M1\r\n", "all well");
         rig.until_text(17, "HTTP/1.1 200 FineM1all well").await;
         drop(waiting);
+    })
+    .await;
+}
+
+/// Stands in for a sender with a mistake: the first request panics, the others are answered.
+#[derive(Debug, Default)]
+struct Faulty(AtomicBool);
+
+impl Respond for Faulty {
+    fn respond(
+        &self,
+        _request: http::Request<Bytes>,
+    ) -> BoxFuture<'_, Result<http::Response<Bytes>, Unanswered>> {
+        Box::pin(async {
+            assert!(self.0.swap(true, Ordering::Relaxed), "the first one");
+            Ok(http::Response::new(Bytes::new()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_panics_has_no_answer_and_the_element_goes_on() {
+    bounded(async {
+        let http = Http::simulated(Arc::new(Faulty::default()));
+        let definition = WEB.replace(r#"<bs:Reconnect before="2""#, r#"<bs:Reconnect"#);
+        let definition = definition.replace(r#"beforeConnection="1""#, "");
+        let rig = rig_over(http, 1, &definition, &[]);
+        rig.set(50, "status").await;
+        let mut status = rig.handle.watch_status();
+        let failure = |status: &Arc<Status>| {
+            let http = status.connections[2].http.as_ref().expect("it carries requests");
+            http.last_failure.as_ref().map(|failure| failure.summary.clone())
+        };
+        drop(status.wait_for(|status| failure(status).is_some()).await.expect("it runs"));
+        assert_eq!(failure(&rig.handle.status()).as_deref(), Some("the request failed inside backshell"));
+        rig.set(50, "status").await;
+        drop(status.wait_for(|status| failure(status).is_none()).await.expect("it runs"));
+        assert_eq!(rig.text(14).await, "HTTP/1.1 200 OK");
     })
     .await;
 }

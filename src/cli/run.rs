@@ -35,6 +35,9 @@ const API_GRACE: Duration = Duration::from_secs(4);
 /// Descriptors besides those of links: the store, watches, the API and its clients.
 const OTHER_DESCRIPTORS: u64 = 256;
 
+/// Threads for what blocks besides scripts: the store, files, name services.
+const BLOCKING: usize = 512;
+
 /// What `run` is given.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -80,8 +83,13 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         complain(&format!("`{level}` is no log filter: {error}"));
         return Ok(Status::Misuse);
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(pool::STACK).build()?;
+    let scripts = usize::try_from(loaded.settings.script.threads).unwrap_or(usize::MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(pool::STACK)
+        // A worker whose element runs a script needs a thread for its other tasks, however many scripts run already.
+        .max_blocking_threads(scripts.saturating_add(BLOCKING))
+        .build()?;
     let status = runtime.block_on(daemon(arguments.config.clone(), loaded, format));
     // What hangs in a blocking call (a name service, a disk) must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));

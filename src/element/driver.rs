@@ -19,6 +19,7 @@ mod lend;
 mod links;
 mod requests;
 mod saved;
+mod sentry;
 mod serve;
 mod show;
 mod slot;
@@ -87,7 +88,16 @@ pub fn start(spec: Arc<Spec>, services: Services, tasks: &mut Tasks, stop: Cance
     // Boxed: a future keeps its arguments twice, and there is one of it for every element.
     let driver = Box::new(Driver::new(spec, services, requests));
     let handle = Handle::new(driver.protocol().clone(), driver.status.subscribe(), requests_in);
-    tasks.spawn(task_name(&driver.spec.name), |_| driver.run(stop));
+    let (name, sentry) =
+        (Arc::clone(&driver.spec.name), driver.scripts.as_ref().map(|scripts| scripts.sentry.clone()));
+    match sentry {
+        None => _ = tasks.spawn(task_name(&name), |_| driver.run(stop)),
+        Some(sentry) => {
+            let mut watched = Tasks::default();
+            watched.spawn("driver", |_| driver.run(stop));
+            tasks.spawn(task_name(&name), |_| sentry.keep(name, watched));
+        }
+    }
     handle
 }
 

@@ -1,7 +1,7 @@
 // QuickJS asks whether a script has to stop in most loops of its own functions, but not in these: a sparse array, or an
 // object that says it is one, would keep them busy for years. Runs once in each context, before any script.
 (() => {
-    const MOST = 1 << 24, WORK = 1e9;
+    const MOST = 1 << 24, WORK = 2e8;
     const { apply } = Reflect, { defineProperty } = Object, { isArray } = Array, Refusal = RangeError;
     const guard = (prototype, names, check) => {
         for (const name of names) {

@@ -13,6 +13,7 @@ use crate::element::handle::{Handle, NewValue};
 use crate::element::status::ElementState;
 use crate::engine::link::budget::Limits;
 use crate::language::model::id::ParamIx;
+use crate::script::pool::Pool;
 use crate::transport::dial::Environment;
 use crate::transport::http::Http;
 use crate::value::Wall;
@@ -47,6 +48,10 @@ impl Stage {
     }
 
     async fn fleet(&self, store: Option<Store>) -> Fleet {
+        self.fleet_with(store, Pool::default()).await
+    }
+
+    async fn fleet_with(&self, store: Option<Store>, scripts: Pool) -> Fleet {
         let config = self.path("backshell.toml");
         let loaded = load_settings(&config).unwrap_or_else(|trouble| panic!("{}", trouble.summary()));
         let services = Services {
@@ -54,7 +59,7 @@ impl Stage {
             store,
             dials: Environment::of_process(),
             http: Http::default(),
-            scripts: Default::default(),
+            scripts,
             clock: Clock::at(Wall(0), 1),
         };
         let mut fleet = Fleet::new(config, loaded, services);

@@ -1,28 +1,23 @@
 //! Lends the element to a thread for scripts, with all its state, for a turn; an element without scripts never leaves its task.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use crate::element::driver::sentry::Sentry;
 use crate::element::driver::{Driver, Services, Turn};
 use crate::element::handle::Request;
 use crate::element::spec::Spec;
 use crate::element::status::{ScriptFault, ScriptStatus};
 use crate::engine::logic::Engine;
-use crate::script::host::{Host, Plan, Watch};
+use crate::script::host::{Host, Plan};
 use crate::script::pool::Pace;
 use crate::tasks::Ended;
-
-/// How often it is looked whether a script can be stopped.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// How long a script that should have been stopped may go on before its element is given up.
-const LOST: Duration = Duration::from_secs(10);
 
 /// What the driver of an element with scripts keeps of them.
 #[derive(Debug)]
 pub(super) struct Lending {
     pace: Pace,
-    watch: Watch,
+    /// Watches the runs.
+    pub(super) sentry: Arc<Sentry>,
     /// The last failure that was told.
     pub(super) last_failure: Option<Arc<ScriptFault>>,
 }
@@ -38,14 +33,14 @@ impl Lending {
             element: Arc::clone(&spec.name),
             limits: services.scripts.limits(),
         });
-        let watch = host.watch();
+        let sentry = Arc::new(Sentry::new(host.watch(), services.scripts.patience()));
         engine.set_scripts(Box::new(host));
-        Some(Box::new(Self { pace: Pace::default(), watch, last_failure: None }))
+        Some(Box::new(Self { pace: Pace::default(), sentry, last_failure: None }))
     }
 }
 
 impl Driver {
-    /// Does work that may run scripts: on a thread for that if the element has any, here otherwise.
+    /// Does work that may run scripts: where the pool says if the element has any, here otherwise.
     pub(super) async fn lent(
         mut self: Box<Self>,
         work: impl FnOnce(&mut Self) + Send + 'static,
@@ -54,26 +49,13 @@ impl Driver {
             work(&mut self);
             return self;
         };
-        let (pool, pace, watch) = (self.services.scripts.clone(), lending.pace, lending.watch.clone());
-        let name = Arc::clone(&self.spec.name);
-        let on_thread = move || {
+        let (pool, pace, sentry) = (self.services.scripts.clone(), lending.pace, Arc::clone(&lending.sentry));
+        let _under_way = sentry.begin();
+        let with_all = move || {
             work(&mut self);
             self
         };
-        let mut running = std::pin::pin!(pool.run(pace, on_thread));
-        let ended = loop {
-            match tokio::time::timeout(LOOK, running.as_mut()).await {
-                Ok(ended) => break ended,
-                // The thread is lost, and the element with it; another one is started by whoever owns this task.
-                Err(_) if watch.give_up(LOST) => {
-                    panic!(
-                        "a script of {name} cannot be stopped: it is in a function of the language that never ends"
-                    )
-                }
-                Err(_) => {}
-            }
-        };
-        match ended {
+        match pool.run(pace, &sentry.place, with_all).await {
             Ok((mut driver, pace)) => {
                 if let Some(lending) = &mut driver.scripts {
                     lending.pace = pace;

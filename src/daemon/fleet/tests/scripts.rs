@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::element::handle::Readable;
+use crate::script::pool::Patience;
 
 const WITH_FILE: &str = r#"<Protocol xmlns:bs="urn:backshell:1"><Name>scripted</Name><Version>1.0.0.1</Version><Type>virtual</Type>
 <Params>
@@ -16,11 +17,16 @@ fn run(word: &str) -> String {
     )
 }
 
+/// Presses the button; whether the element was there until the end.
+async fn press(handle: &Handle, value: &str) -> bool {
+    let go = handle.protocol().params_by_name("Go").write.unwrap();
+    handle.set(go, NewValue::Scalar(value.into()), PATIENCE).await.is_ok()
+}
+
 /// Presses the button, and gives what the script said.
 async fn said(running: &Running) -> String {
     let handle = running.handle("a");
-    let go = handle.protocol().params_by_name("Go").write.unwrap();
-    handle.set(go, NewValue::Scalar("x".into()), PATIENCE).await.unwrap();
+    assert!(press(&handle, "x").await);
     match handle.get(param(&handle, "Said")).await.unwrap().value {
         Readable::Scalar(value) => value.to_text().to_string(),
         Readable::Table(_) => panic!("it is no table"),
@@ -81,5 +87,52 @@ async fn an_element_whose_script_is_missing_runs_when_it_has_come() {
     stage.write("lib/run.js", &run("at last"));
     running.until("the start", |roster| handle(roster, "a").is_some()).await;
     assert_eq!(said(&running).await, "at last.");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_element_that_is_stuck_in_place_is_started_again() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("lib")).unwrap();
+    stage.write("p.xml", WITH_FILE);
+    // The search is none that QuickJS interrupts.
+    let body = "export function Run(protocol) {
+        if (protocol.GetParameter(1) === 'stick') 'x'.repeat(1e6).indexOf('x'.repeat(190) + 'y');
+        protocol.SetParameter(2, 'hello');
+    }";
+    stage.write("lib/run.js", body);
+    stage.settings(&[("a", "p.xml", "")]);
+    let settings = std::fs::read_to_string(stage.path("backshell.toml")).unwrap();
+    stage.write("backshell.toml", &format!("[script]\ntime_limit_ms = 60\n{settings}"));
+    let patience = Patience { look: Duration::from_millis(2), lost: Duration::from_millis(5) };
+    let pool = Pool::default().with_patience(patience);
+    let mut running = Running::of(stage.fleet_with(None, pool.clone()).await);
+    let lost = running.handle("a");
+    let mut down = None;
+    for turn in 0.. {
+        assert!(turn < 1_000, "it is never stuck in place");
+        let before = pool.turns_in_place();
+        assert!(press(&lost, "x").await);
+        // On a busy machine also a short turn may take its time, and the limit may be over before the search.
+        if pool.turns_in_place() == before {
+            continue;
+        }
+        let failed = running.until("the failure", |roster| handle(roster, "a").is_none());
+        down = tokio::select! {
+            biased;
+            down = failed => Some(down),
+            _ = press(&lost, "stick") => None,
+        };
+        if down.is_some() {
+            break;
+        }
+    }
+    let down = down.expect("it has failed");
+    let ElementState::Restarting { reason, .. } = &down.elements["a"].status().state else {
+        panic!("{:?}", down.elements["a"].status());
+    };
+    assert!(reason.starts_with("it panicked: a script of a cannot be stopped"), "{reason}");
+    running.until("the restart", |roster| handle(roster, "a").is_some()).await;
+    assert_eq!(said(&running).await, "hello");
     running.stop().await;
 }

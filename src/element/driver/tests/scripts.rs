@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::script::host::Limits as ScriptLimits;
+use crate::script::pool::Patience;
+use crate::tasks::Ended;
 
 fn script(id: u32, attributes: &str, body: &str) -> String {
     format!("<QAction id=\"{id}\" encoding=\"javascript\" {attributes}><![CDATA[{body}]]></QAction>")
@@ -117,4 +119,91 @@ async fn a_timer_and_the_start_run_scripts_too() {
     let peer = rig.up().await;
     drop(peer);
     rig.until_text(12, "closed 1").await;
+}
+
+/// Goes, loops, or gets stuck in a search that QuickJS does not interrupt.
+const AS_TOLD: &str = "function Run(protocol) {
+    const what = protocol.GetParameter(39);
+    if (what === 'loop') for (;;) {}
+    if (what === 'stick') 'x'.repeat(1e6).indexOf('x'.repeat(190) + 'y');
+    protocol.SetParameter(12, 'done ' + what);
+}";
+
+/// Goes until a turn has run in place.
+async fn go_in_place(rig: &Rig, pool: &Pool) {
+    for turn in 0.. {
+        // On a busy machine also a short one may take its time now and then.
+        assert!(turn < 1_000, "no turn runs in place");
+        rig.set(39, "go").await;
+        if pool.turns_in_place() > 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_turns_run_in_place_until_one_takes_long() {
+    let pool = pool(4, Duration::from_millis(200));
+    let scripts = script(1, "triggers=\"39\"", AS_TOLD);
+    let rig = Rig::start(Given { scripts: &scripts, pool: pool.clone(), ..Given::default() });
+    go_in_place(&rig, &pool).await;
+    rig.set(39, "loop").await;
+    let before = pool.turns_in_place();
+    for _ in 0..20 {
+        rig.set(39, "go").await;
+    }
+    assert_eq!(pool.turns_in_place(), before, "it is known as slow");
+    assert_eq!(rig.text(12).await, "done go");
+    let status = rig.handle.fresh_status().await;
+    assert_eq!(status.scripts.as_ref().expect("the definition has scripts").counters.failures, 1);
+}
+
+#[tokio::test]
+async fn on_a_runtime_with_one_thread_no_turn_runs_in_place() {
+    let pool = pool(4, Duration::from_secs(1));
+    let scripts = script(1, "triggers=\"39\"", AS_TOLD);
+    let rig = Rig::start(Given { scripts: &scripts, pool: pool.clone(), ..Given::default() });
+    for _ in 0..20 {
+        rig.set(39, "go").await;
+    }
+    assert_eq!((rig.text(12).await.as_str(), pool.turns_in_place()), ("done go", 0));
+}
+
+/// Gets stuck in place or on a thread, and tells how the element ended; none if the search was not reached in time.
+async fn stuck(in_place: bool) -> Option<String> {
+    let patience = Patience { look: Duration::from_millis(2), lost: Duration::from_millis(5) };
+    let pool = pool(2, Duration::from_millis(60)).with_patience(patience);
+    let scripts = script(1, "triggers=\"39\"", AS_TOLD);
+    let mut rig = Rig::start(Given { scripts: &scripts, pool: pool.clone(), ..Given::default() });
+    if in_place {
+        go_in_place(&rig, &pool).await;
+    }
+    let before = pool.turns_in_place();
+    let lost = rig.try_set(39, "stick").await.is_err();
+    if !lost || (pool.turns_in_place() > before) != in_place {
+        return None;
+    }
+    let name = task_name(&rig.handle.status().name);
+    while let Some((task, ended)) = rig.tasks.join_next().await {
+        if let (true, Ended::Panicked(text)) = (task == name, ended) {
+            return Some(text);
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_element_whose_script_cannot_be_stopped_is_given_up_wherever_it_runs() {
+    for in_place in [false, true] {
+        // A busy machine may need all of a short limit before the search begins.
+        let mut text = None;
+        for _ in 0..20 {
+            text = stuck(in_place).await;
+            if text.is_some() {
+                break;
+            }
+        }
+        let text = text.expect("it is lost");
+        assert!(text.starts_with("a script of tested cannot be stopped"), "{text}");
+    }
 }

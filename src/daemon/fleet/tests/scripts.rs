@@ -104,7 +104,7 @@ async fn an_element_that_is_stuck_in_place_is_started_again() {
     stage.settings(&[("a", "p.xml", "")]);
     let settings = std::fs::read_to_string(stage.path("backshell.toml")).unwrap();
     stage.write("backshell.toml", &format!("[script]\ntime_limit_ms = 60\n{settings}"));
-    let patience = Patience { look: Duration::from_millis(2), lost: Duration::from_millis(5) };
+    let patience = Patience { look: Duration::from_millis(2), lost: Duration::from_millis(300) };
     let pool = Pool::default().with_patience(patience);
     let mut running = Running::of(stage.fleet_with(None, pool.clone()).await);
     let lost = running.handle("a");

@@ -215,7 +215,7 @@ async fn endless(elements: usize) {
         driver::start(spec, services.clone(), &mut tasks, stop.clone())
     };
     let quiet = start("plain", &plain);
-    let loud: Vec<_> = (0..elements).map(|index| start(&format!("loud {index}"), &looping)).collect();
+    let loud: Vec<_> = (0..elements).map(|index| start(&format!("loud-{index}"), &looping)).collect();
     let (value, message) = (element::param(&plain, 43), element::param(&looping, 50));
     let measure = async || {
         let mut times = Vec::new();

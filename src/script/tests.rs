@@ -64,7 +64,7 @@ fn qaction(id: u32, attributes: &str, body: &str) -> String {
 
 impl Rig {
     fn new(text: &str) -> Self {
-        Self::with(text, Limits { time: Duration::from_secs(20), ..Limits::default() }, None)
+        Self::with(text, Limits { time: Duration::from_secs(120), ..Limits::default() }, None)
     }
 
     fn with(text: &str, limits: Limits, folder: Option<&Path>) -> Self {

@@ -4,7 +4,8 @@ use super::*;
 
 /// A script that fails says so, what it had set stands, and the next run works.
 fn check(body: &str, expected: &str) -> Failure {
-    check_within(Duration::from_secs(20), body, expected)
+    // Only what hangs comes near it: a busy machine is slow.
+    check_within(Duration::from_secs(120), body, expected)
 }
 
 fn check_within(time: Duration, body: &str, expected: &str) -> Failure {

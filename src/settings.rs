@@ -115,9 +115,7 @@ impl Lines {
         let line = 1 + self.starts.partition_point(|start| *start <= span.start);
         format!("{}:{line}", self.file)
     }
-}
 
-impl Lines {
     /// The same file with its first lines not counted, for a text that somebody put in front of it.
     pub fn behind(&self, lines: usize) -> Self {
         Self { file: self.file.clone(), starts: self.starts.get(lines..).unwrap_or_default().into() }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -27,11 +29,14 @@ request = "GET /reset"
 fault = "reset"
 "#;
 
+/// How long a line may take; it only ends a test that hangs.
+const BOUND: Duration = Duration::from_secs(60);
+
 /// A running `backshell mock`; ends with the test.
 struct Mock {
     child: Child,
     orders: ChildStdin,
-    lines: Box<dyn Iterator<Item = String>>,
+    lines: Receiver<String>,
     address: String,
 }
 
@@ -43,11 +48,16 @@ impl Mock {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backshell"));
         command.arg("mock").arg(&file).args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let first = lines.next().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (line_in, lines) = mpsc::channel();
+        // It ends with the program, whose output it reads.
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| line_in.send(line))
+        });
+        let first = lines.recv_timeout(BOUND).unwrap();
         let address = first.rsplit("://").next().unwrap().to_owned();
         let orders = child.stdin.take().unwrap();
-        Self { child, orders, lines: Box::new(lines), address }
+        Self { child, orders, lines, address }
     }
 
     fn order(&mut self, line: &str) {
@@ -58,7 +68,8 @@ impl Mock {
     fn until(&mut self, beginning: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
-            let line = self.lines.next().unwrap_or_else(|| panic!("no `{beginning}` in {seen:?}"));
+            let line = self.lines.recv_timeout(BOUND);
+            let line = line.unwrap_or_else(|why| panic!("no `{beginning}` in {seen:?}: {why}"));
             let found = line.starts_with(beginning);
             seen.push(line);
             if found {

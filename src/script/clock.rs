@@ -71,6 +71,11 @@ impl Clock {
         late && abandoned()
     }
 
+    /// Gives up what runs now and later, however much time it has left.
+    pub(super) fn abandon_now(&self) {
+        self.deadline.store(ABANDONED, Ordering::Release);
+    }
+
     /// Whether the element was given up: nothing that is done for it may have an effect any more.
     pub(super) fn is_abandoned(&self) -> bool {
         self.deadline.load(Ordering::Acquire) == ABANDONED

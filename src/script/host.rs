@@ -81,6 +81,11 @@ impl Watch {
     pub fn give_up(&self, overdue: Duration) -> bool {
         self.0.abandon(overdue)
     }
+
+    /// Gives the element up, whatever runs: it is over for whoever owned it.
+    pub fn abandon(&self) {
+        self.0.abandon_now();
+    }
 }
 
 /// What a run unwinds with, through the engine and the driver, whose element was given up while it went on.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::element::driver::sentry::Sentry;
 use crate::element::driver::{Driver, Services, Turn};
 use crate::element::handle::Request;
@@ -23,8 +25,13 @@ pub(super) struct Lending {
 }
 
 impl Lending {
-    /// Gives the engine who runs its scripts, if the definition has any.
-    pub(super) fn of(spec: &Spec, services: &Services, engine: &mut Engine) -> Option<Box<Self>> {
+    /// Gives the engine who runs its scripts, if the definition has any; `work` ends the element's links and requests.
+    pub(super) fn of(
+        spec: &Spec,
+        services: &Services,
+        engine: &mut Engine,
+        work: &CancellationToken,
+    ) -> Option<Box<Self>> {
         if spec.protocol.scripts.is_empty() {
             return None;
         }
@@ -33,7 +40,7 @@ impl Lending {
             element: Arc::clone(&spec.name),
             limits: services.scripts.limits(),
         });
-        let sentry = Arc::new(Sentry::new(host.watch(), services.scripts.patience()));
+        let sentry = Arc::new(Sentry::new(host.watch(), services.scripts.patience(), work.clone()));
         engine.set_scripts(Box::new(host));
         Some(Box::new(Self { pace: Pace::default(), sentry, last_failure: None }))
     }

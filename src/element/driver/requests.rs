@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::future::FutureExt;
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::element::driver::Driver;
 use crate::element::driver::dial::{proxy, tls_settings};
@@ -19,7 +21,17 @@ use crate::engine::target::exchange::HttpRequest;
 use crate::language::model::id::{ConnectionIx, SessionIx};
 use crate::transport::http::{Address, Answer, Fault, Plan};
 
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A request that was sent.
+#[derive(Clone, Copy)]
 struct Sent {
     id: u64,
     connection: ConnectionIx,
@@ -73,12 +85,36 @@ impl Driver {
         };
         let (http, environment) = (self.services.http.clone(), self.services.dials.clone());
         // Boxed, and not a task: the answer wakes the one who needs it, and nobody between.
-        self.asking.get_or_insert_default().push(Box::pin(async move {
+        let sending = async move {
             // What is left after a panic is dropped.
             let sending = AssertUnwindSafe(http.send(&plan, &environment)).catch_unwind();
             let came = sending.await.ok().map(|result| (plan.request, result));
             Box::new(Answered { sent, came })
-        }));
+        };
+        let asked: BoxFuture<'static, _> =
+            if self.scripts.is_some() { self.beside_scripts(sent, sending) } else { Box::pin(sending) };
+        self.asking.get_or_insert_default().push(asked);
+    }
+
+    /// Sends in a task: while scripts run for seconds nobody polls what the driver waits for, and an answer would come too late.
+    fn beside_scripts(
+        &mut self,
+        sent: Sent,
+        sending: impl Future<Output = Box<Answered>> + Send + 'static,
+    ) -> BoxFuture<'static, Box<Answered>> {
+        let (result_in, result) = oneshot::channel();
+        let task = self.tasks.spawn("request", |stop| async move {
+            if let Some(answered) = stop.run_until_cancelled(sending).await {
+                // Nobody waits any more if the element has stopped.
+                let _ = result_in.send(answered);
+            }
+        });
+        let task = AbortOnDrop(task);
+        Box::pin(async move {
+            let answered = result.await;
+            drop(task);
+            answered.unwrap_or_else(|_| Box::new(Answered { sent, came: None }))
+        })
     }
 
     /// The address of a target; mostly that of the last request. People see its origin.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::script::host::Watch;
 use crate::script::pool::{Patience, Place};
@@ -17,6 +18,8 @@ use crate::tasks::{Ended, Tasks};
 pub(super) struct Sentry {
     watch: Watch,
     patience: Patience,
+    /// Ends the links and requests of the element.
+    work: CancellationToken,
     /// What a turn in place has of the pool.
     pub(super) place: Place,
     /// Goes up when a turn begins and when it ends: odd while one is under way. Only the driver writes it.
@@ -24,6 +27,18 @@ pub(super) struct Sentry {
     /// The watching task has seen a whole look without a turn, and has to be told of the next one.
     asleep: AtomicBool,
     wake: Notify,
+}
+
+/// What is left of an element that is over, whether it ended, was lost, or was aborted in the middle of a turn: its place is
+/// free, its links end, and a run that goes on has no effect any more, as another element may have taken its place.
+struct GivenUp<'a>(&'a Sentry);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        self.0.watch.abandon();
+        self.0.place.free();
+        self.0.work.cancel();
+    }
 }
 
 /// A turn under way.
@@ -36,10 +51,11 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Sentry {
-    pub(super) fn new(watch: Watch, patience: Patience) -> Self {
+    pub(super) fn new(watch: Watch, patience: Patience, work: CancellationToken) -> Self {
         Self {
             watch,
             patience,
+            work,
             place: Place::default(),
             turns: AtomicU64::new(0),
             asleep: AtomicBool::new(true),
@@ -63,6 +79,7 @@ impl Sentry {
     ///
     /// The task did, or a script cannot be stopped: the task is left alone, and whoever owns this one starts another element.
     pub(super) async fn keep(self: Arc<Self>, name: Arc<str>, mut driver: Tasks) {
+        let _given_up = GivenUp(&self);
         tokio::select! {
             biased;
             // Cancel-safe per docs on `join_next()`.
@@ -72,8 +89,6 @@ impl Sentry {
             },
             // Cancel-safe: it is over when the other branch is ready.
             () = self.lost() => {
-                // The thread is lost; its place is not.
-                self.place.free();
                 panic!("a script of {name} cannot be stopped: it is in a function of the language that never ends")
             }
         }

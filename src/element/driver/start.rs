@@ -59,7 +59,8 @@ impl Driver {
             scripts: None,
         };
         let mut engine = Engine::new(spec.protocol.clone(), spec.options());
-        let scripts = Lending::of(&spec, &services, &mut engine);
+        let tasks = Tasks::new(&CancellationToken::new());
+        let scripts = Lending::of(&spec, &services, &mut engine, tasks.token());
         let mut driver = Self {
             spec,
             services,
@@ -84,7 +85,7 @@ impl Driver {
             state: ElementState::Running,
             subscribers: Vec::new(),
             taps: Vec::new(),
-            tasks: Tasks::new(&CancellationToken::new()),
+            tasks,
             stopping: None,
             scripts,
         };

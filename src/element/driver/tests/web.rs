@@ -214,6 +214,33 @@ async fn the_values_of_an_answer_are_there_before_the_group_goes_on() {
     .await;
 }
 
+#[tokio::test]
+async fn an_answer_that_comes_while_a_script_runs_is_in_time() {
+    bounded(async {
+        let mut web = Web::start().await;
+        let plain = r#"<Connection id="2" name="Plain">"#;
+        let (before, behind) = WEB.split_once(plain).expect("a third connection");
+        let behind = behind.replacen("<DefaultValue>5000<", "<DefaultValue>300<", 1);
+        let busy = "function Run() { const end = Date.now() + 600; while (Date.now() < end); }";
+        let script = format!(
+            r#"<QActions><QAction id="1" encoding="javascript" triggers="16"><![CDATA[{busy}]]></QAction></QActions></Protocol>"#
+        );
+        let definition = format!("{before}{plain}{behind}").replace("</Protocol>", &script);
+        let rig = rig_of(&web, &definition, &[]);
+        let _waiting = web.expect("POST /token").await;
+        rig.set(50, "status").await;
+        let asked = web.expect("GET /status").await;
+        let answered = async {
+            tokio::task::yield_now().await;
+            asked.ok("in time");
+        };
+        tokio::join!(rig.set(16, "busy"), answered);
+        rig.until_text(15, "in time").await;
+        assert_eq!(rig.text(18).await, "0", "no time-out was counted");
+    })
+    .await;
+}
+
 /// Stands in for a sender with a mistake: the first request panics, the others are answered.
 #[derive(Debug, Default)]
 struct Faulty(AtomicBool);

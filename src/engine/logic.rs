@@ -259,7 +259,7 @@ impl Engine {
             links: protocol.connections.iter().map(|_| Link::default()).collect(),
             receiving: None,
             lock: Lock::default(),
-            made: Vec::new(),
+            made: Vec::with_capacity(1),
             last: Vec::new(),
             pairs: Vec::new(),
             nexts: Vec::new(),

@@ -35,7 +35,8 @@ impl Driver {
                         ticket: None,
                         preparing: None,
                         dial: None,
-                        sockets: Vec::new(),
+                        // Mostly one at a time.
+                        sockets: Vec::with_capacity(1),
                         epoch: 0,
                         target: None,
                         peer: None,

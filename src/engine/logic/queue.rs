@@ -148,7 +148,7 @@ pub(super) struct Run {
 }
 
 /// One group execution queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     waiting: VecDeque<Entry>,
     /// With the number of runs below it: it runs between the items of the run that is last then.
@@ -160,6 +160,19 @@ pub(super) struct Queue {
     parked: Vec<(ConnectionIx, Entry)>,
     /// Nothing runs before: `next`, `Interval`, `sleep`.
     pub(super) pause: Option<Instant>,
+}
+
+/// Empty, with room for what most queues hold at a time: one group that waits and one that runs.
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            waiting: VecDeque::with_capacity(1),
+            forced: VecDeque::new(),
+            runs: Vec::with_capacity(1),
+            parked: Vec::new(),
+            pause: None,
+        }
+    }
 }
 
 impl Queue {

@@ -16,6 +16,7 @@ use crate::language::model::Access;
 use crate::language::model::id::TableIx;
 use crate::language::model::message::Template;
 use crate::language::model::param::Column;
+use crate::language::model::template::TEXT_OF;
 use crate::value::{Context, Value, Wall};
 
 /// Why a template has no result.
@@ -54,7 +55,8 @@ pub fn render(
     let names = JinjaValue::from_object(Names::new(ctx, params, template, options));
     let mut output = Limited { bytes: Vec::new(), left: options.max_bytes, full: false };
     let failed = |error: Error| {
-        let part = error.range().and_then(|range| template.text.get(range)).unwrap_or_default();
+        let range = error.range().map(|range| template.inserted.written(range));
+        let part = range.and_then(|range| template.text.get(range)).unwrap_or_default();
         RenderError::Template { line: error.line().unwrap_or(0), part: short(part), error }
     };
     let compiled = template.environment.get_template(Template::NAME).map_err(failed)?;
@@ -150,7 +152,7 @@ impl Object for Names {
     }
 
     fn get_value(self: &Arc<Self>, key: &JinjaValue) -> Option<JinjaValue> {
-        let name = key.as_str()?;
+        let name = key.as_str().filter(|name| *name != TEXT_OF)?;
         if let Some(function) = Function::by_name(name) {
             return Some(JinjaValue::from_object(Callable { function, known: self.functions.clone() }));
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::language::model::id::{CommandId, ConnectionIx, ParamIx, ResponseId, TableIx};
+use crate::language::model::template::Inserted;
 use crate::language::schema::enumerations::{AbsentRows, RowsMode, ValueForm};
 use crate::value::Value;
 
@@ -396,6 +397,8 @@ pub struct Template {
     pub tables: Arc<[TableIx]>,
     /// The parsed template, under the name [`Template::NAME`].
     pub environment: Arc<minijinja::Environment<'static>>,
+    /// What was put into it so that it runs as it should.
+    pub inserted: Inserted,
 }
 
 impl Template {

@@ -10,15 +10,44 @@
 //! The environment is pure: it has the formatter, the filter `json` and nothing that knows an element. `engine::codec::render`
 //! passes a context object whose names are looked up while rendering: the parameters by name, and the [`FUNCTIONS`].
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use minijinja::value::ValueKind;
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters, tests,
 };
 
 /// The functions that a template may call; the engine provides them when it renders.
 pub const FUNCTIONS: [&str; 8] = ["param", "table", "cell", "tai", "now", "unix", "unix_ms", "uuid"];
+
+/// A function that `compile` writes around what a template makes a text of: an empty value is an empty text there.
+pub const TEXT_OF: &str = "__text_of";
+
+/// What `compile` has put into a template, so that a place in what runs can be told as a place in what was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inserted {
+    /// Where it begins in what runs, and how many bytes it has.
+    // Invariant: sorted by the place.
+    words: Vec<(usize, usize)>,
+}
+
+impl Inserted {
+    /// Notes a word behind those before it.
+    pub fn push(&mut self, at: usize, bytes: usize) {
+        self.words.push((at, bytes));
+    }
+
+    /// The place in what was written for a place in what runs, in bytes.
+    pub fn written(&self, place: Range<usize>) -> Range<usize> {
+        let written = |offset: usize| {
+            let before = self.words.iter().take_while(|(at, _)| *at < offset);
+            offset - before.map(|(at, bytes)| (*bytes).min(offset - at)).sum::<usize>()
+        };
+        written(place.start)..written(place.end)
+    }
+}
 
 /// How many steps a template may take.
 ///
@@ -67,7 +96,11 @@ pub fn environment() -> Environment<'static> {
     environment.add_filter("upper", filters::upper);
     environment.add_filter("lower", filters::lower);
     environment.add_filter("trim", filters::trim);
-    environment.add_filter("default", filters::default);
+    environment.add_filter("default", |state: &State<'_, '_>, value: &Value, given: Rest<Value>| {
+        // No name of a template is undefined: this is for values that are empty.
+        let undefined = Value::UNDEFINED;
+        filters::default(state, if value.is_none() { &undefined } else { value }, given)
+    });
     environment.add_filter("length", filters::length);
     environment.add_filter("first", filters::first);
     environment.add_filter("last", filters::last);
@@ -85,6 +118,7 @@ pub fn environment() -> Environment<'static> {
         Ok::<_, Error>(in_hex(ring::digest::digest(&ring::digest::SHA256, &bytes(value)?).as_ref()))
     });
     environment.add_filter("hmac_sha256", hmac_sha256);
+    environment.add_function(TEXT_OF, |value: Value| if value.is_none() { Value::from("") } else { value });
     environment.add_test("none", tests::is_none);
     environment.add_test("defined", tests::is_defined);
     environment.add_test("number", tests::is_number);

@@ -3,10 +3,13 @@
 use super::*;
 use crate::engine::codec::clock;
 use crate::engine::param::Origin;
+use crate::language::load;
 use crate::language::model::build::Build;
 use crate::language::model::id::ParamIx;
+use crate::language::model::message::CommandContent;
 use crate::language::model::param::{ColumnKind, ValueType};
 use crate::language::model::template;
+use crate::language::source::Source;
 
 fn template(text: &str, params: &[ParamIx]) -> Template {
     let mut environment = template::environment();
@@ -16,6 +19,7 @@ fn template(text: &str, params: &[ParamIx]) -> Template {
         params: params.into(),
         tables: [].into(),
         environment: Arc::new(environment),
+        inserted: Default::default(),
     }
 }
 
@@ -197,4 +201,81 @@ fn an_error_says_where_it_is_and_no_value() {
     let error = render_one("{\n  \"a\": {{ Count }},\n  \"b\": {{ Name + Count }}\n}")
         .expect_err("a text and a number");
     assert_eq!(error.to_string(), "at line 3, `Name + Count`: invalid operation");
+}
+
+/// A template of a definition, as `check` lets it pass: `Name` is `a "b"`, `Nothing` is empty, row `k` of `Items` has an empty cell.
+fn render_checked(text: &str) -> Result<String, RenderError> {
+    let param = |id: i32, name: &str| {
+        format!(
+            "<Param id=\"{id}\"><Name>{name}</Name><Type>read</Type><Interprete><RawType>other</RawType><Type>string</Type></Interprete></Param>"
+        )
+    };
+    let definition = format!(
+        "<Protocol xmlns:bs=\"urn:backshell:1\"><Name>t</Name><Params>{}{}{}{}\
+         <Param id=\"1000\"><Name>Items</Name><Type>array</Type><ArrayOptions index=\"0\">\
+         <ColumnOption idx=\"0\" pid=\"1001\"/><ColumnOption idx=\"1\" pid=\"1002\"/></ArrayOptions></Param></Params>\
+         <Commands><Command id=\"1\"><WebSocketMessageType>text</WebSocketMessageType>\
+         <Content><bs:Template><![CDATA[{text}]]></bs:Template></Content></Command></Commands></Protocol>",
+        param(1, "Name"),
+        param(2, "Nothing"),
+        param(1001, "Key"),
+        param(1002, "Note"),
+    );
+    let (protocol, report) = load::whole(&Source::new("t.xml", definition));
+    let protocol = protocol.unwrap_or_else(|| panic!("{text}: {:?}", report.diagnostics()));
+    let CommandContent::Template(template) = &protocol.commands[0].content else { panic!("a template") };
+    let template = template.clone();
+    let mut params = Params::new(protocol);
+    let name = params.protocol().params_by_name("Name").meant(Access::Read).expect("it is there");
+    let _ = params.set(name, "a \"b\"".into(), Origin::Api);
+    let _ = params.add_row(TableIx::FIRST, vec![Some("k".into()), None], Origin::Engine);
+    render(&mut context(), &params, &template, &Options { max_bytes: 1_000, ..Options::default() })
+}
+
+#[test]
+fn an_empty_value_is_an_empty_text_wherever_a_text_is_made_of_it() {
+    for (text, expected) in [
+        (r#"{"t":"{{ Nothing[7:] }}"}"#, r#"{"t":""}"#),
+        ("[{{ Nothing[:2][1:] }}{{ (Nothing)[::2] }}{{ param(2)[1:] }}{{ param('Nothing')[:-1] }}]", "[]"),
+        (r#"{{ Nothing[7:] | json }} {{ Nothing[7:] | base64 }}"#, r#""" "#),
+        ("[{{ (Nothing or Nothing)[1:] }}{{ (Nothing if true else Name)[1:] }}]", "[]"),
+        ("[{{ cell(1002, 'k')[1:] }}{{ cell('Note', 'none')[1:] }}]", "[]"),
+        (
+            "{% for row in table(1000) %}[{{ row.Note[1:] }}{{ (row).Note[1:] }}{{ row['Note'] ~ row.key }}]{% endfor %}",
+            "[k]",
+        ),
+        ("{{ (table(1000) | first).Note ~ ((table(1000)|first).key) }}", "k"),
+        ("{{ 'x' ~ Nothing ~ 'y' ~ (Nothing or Name)[0] }}", "xya"),
+        ("{{ '(' ~ Nothing ~ ')' ~ Nothing }}", "()"),
+        (
+            "[{{ Nothing | upper }}{{ Nothing | lower }}{{ Nothing | trim }}{{ Nothing | string }}{{ Nothing | safe }}]",
+            "[]",
+        ),
+        ("{{ Nothing | length }} {{ Nothing | trim | upper | length }}", "0 0"),
+        (
+            "{{ Nothing | default('x') }}{{ Nothing | default }}{{ Name | default('x') | upper }}",
+            r#"xA \"B\""#,
+        ),
+        ("{% if (Nothing ~ '') == '' and Nothing is none %}both{% endif %}", "both"),
+        // What is there is as before.
+        (r#"{"t":"{{ Name[2:] }}"}"#, r#"{"t":"\"b\""}"#),
+        ("{{ Name[:1] ~ Name[0] | upper }} {{ Name | length }} {{ table(1000)[:5] | length }}", "aA 5 1"),
+        ("{{ table(1000)[1:] }} {{ [] }} {{ [Nothing] | json }} {{ Nothing | json }}", "[] [] [null] null"),
+        ("{{ \n  Nothing [ 1 : ] }}é{{ Nothing~'é'~Name }}", r#"ééa \"b\""#),
+    ] {
+        assert_eq!(render_checked(text).expect(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_error_behind_what_was_made_a_text_says_what_was_written() {
+    for (text, part) in [
+        ("{{ Nothing[1:] }}{{ 'é' ~ Nothing ~ (Name + 1) }}", "Name + 1"),
+        ("{{ Nothing[1:] }}{{ Nothing[0] }}", "Nothing[0]"),
+        ("{{ 5[1:] ~ Nothing }}", "5[1:]"),
+        ("{{ (Name | length)[1:] }}", "(Name | length)[1:]"),
+    ] {
+        let error = render_checked(text).expect_err(text).to_string();
+        assert!(error.contains(&format!("`{part}`")), "{text}: {error}");
+    }
 }

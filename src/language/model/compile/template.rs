@@ -2,6 +2,7 @@
 //!
 //! The environment is that of [`model::template`](crate::language::model::template), which says who gives what.
 
+mod texts;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -10,17 +11,18 @@ use std::sync::Arc;
 
 use minijinja::machinery::{Span as Place, Token, parse, tokenize};
 use minijinja::value::Value;
-use minijinja::{Environment, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind};
 
 use crate::language::definition::Text;
 use crate::language::diagnostic::{Code, Diagnostic};
 use crate::language::model::compile::scope::{Scope, Use, User};
+use crate::language::model::compile::template::texts::with_texts;
 use crate::language::model::compile::template::walk::Walk;
 use crate::language::model::compile::value::short;
 use crate::language::model::id::{ParamIx, TableIx};
 use crate::language::model::message::Template;
 use crate::language::model::param::{ParamKind, Table};
-use crate::language::model::template::{FILTERS, FUNCTIONS, environment};
+use crate::language::model::template::{FILTERS, FUNCTIONS, Inserted, environment};
 use crate::language::schema::did_you_mean;
 use crate::language::source::{Span, Spanned};
 
@@ -38,13 +40,10 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
         return None;
     }
     let mut environment = environment();
-    let loaded = environment.add_template_owned(Template::NAME, text.value.clone().into_owned());
-    let tree = parse(&text.value, Template::NAME, Default::default());
-    let tree = match (loaded, tree) {
-        (Ok(()), Ok(tree)) => tree,
-        (Err(error), _) | (_, Err(error)) => {
-            let range = whole_characters(&text.value, error.range().unwrap_or(0..text.value.len()));
-            let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let (walk, inserted) = match load(&mut environment, &text.value) {
+        Ok(loaded) => loaded,
+        Err((why, range)) => {
+            let range = whole_characters(&text.value, range.unwrap_or(0..text.value.len()));
             let message = format!("the template of {user} cannot be read: {}", short(&why));
             scope.push(Diagnostic::new(Code::BadTemplate, text.part(range), message).with_help(
                 "a value stands between `{{` and `}}`, such as `{{ Name }}` or `{{ param(12) }}`",
@@ -52,15 +51,35 @@ pub(super) fn compile(scope: &mut Scope, text: &Text<'_>, user: User) -> Option<
             return None;
         }
     };
-    let mut walk = Walk::default();
-    walk.statement(&tree);
     let reads = resolve(scope, text, &walk, &environment, user)?;
     Some(Template {
         text: Arc::from(&*text.value),
         params: reads.params.into_iter().collect(),
         tables: reads.tables.into_iter().collect(),
         environment: Arc::new(environment),
+        inserted,
     })
+}
+
+/// Gives a template to its environment; what it names, and what was put into it.
+///
+/// # Errors
+///
+/// Why it cannot be read, and where if that is known.
+fn load<'t>(
+    environment: &mut Environment<'static>,
+    text: &'t str,
+) -> Result<(Walk<'t>, Inserted), (String, Option<Range<usize>>)> {
+    let why = |error: &Error| error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let tree = parse(text, Template::NAME, Default::default());
+    let tree = tree.map_err(|error| (why(&error), error.range()))?;
+    let mut walk = Walk::default();
+    walk.statement(&tree);
+    let (runs, inserted) = with_texts(text, &walk.texts);
+    match environment.add_template_owned(Template::NAME, runs) {
+        Ok(()) => Ok((walk, inserted)),
+        Err(error) => Err((why(&error), error.range().map(|range| inserted.written(range)))),
+    }
 }
 
 /// What of a template is more than the limits allow: where, and why.

@@ -1,6 +1,7 @@
 //! Finds what a template names, by walking over its tree; judges none of it.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use minijinja::machinery::{Span as Place, ast};
 use minijinja::value::Value;
@@ -19,7 +20,12 @@ pub(super) struct Walk<'t> {
     pub(super) calls: Vec<(&'t str, Vec<Option<Value>>, Place)>,
     // How many arguments each filter has.
     pub(super) filter_arguments: Vec<(&'t str, usize, Place)>,
+    // Expressions of whose value a text is made, each from its first word to its last; brackets around it may be missing.
+    pub(super) texts: Vec<Range<usize>>,
 }
+
+/// The filters that make a text of a value.
+const OF_TEXTS: [&str; 6] = ["upper", "lower", "trim", "string", "safe", "length"];
 
 impl<'t> Walk<'t> {
     /// Walks over a template; the tree is walked with a list, not by recursion.
@@ -99,38 +105,65 @@ impl<'t> Walk<'t> {
         match expression {
             ast::Expr::Var(node) => self.variables.push((node.id, node.span())),
             ast::Expr::Const(_) => {}
-            ast::Expr::Slice(node) => {
-                further.push(&node.expr);
-                further.extend(node.start.iter().chain(&node.stop).chain(&node.step));
-            }
-            ast::Expr::UnaryOp(node) => further.push(&node.expr),
-            ast::Expr::BinOp(node) => further.extend([&node.left, &node.right]),
-            ast::Expr::Compare(node) => {
-                further.push(&node.expr);
-                further.extend(node.ops.iter().map(|op| &op.expr));
-            }
-            ast::Expr::IfExpr(node) => {
-                further.extend([&node.test_expr, &node.true_expr]);
-                further.extend(&node.false_expr);
+            ast::Expr::Slice(node) => self.text(&node.expr),
+            ast::Expr::BinOp(node) if matches!(node.op, ast::BinOpKind::Concat) => {
+                self.text(&node.left);
+                self.text(&node.right);
             }
             ast::Expr::Filter(node) => {
                 self.filters.push((node.name, node.span()));
                 self.filter_arguments.push((node.name, node.args.len(), node.span()));
-                further.extend(&node.expr);
-                arguments(&node.args, further);
+                if let Some(expr) = node.expr.as_ref().filter(|_| OF_TEXTS.contains(&node.name)) {
+                    self.text(expr);
+                }
             }
-            ast::Expr::Test(node) => {
-                self.tests.push((node.name, node.span()));
-                further.push(&node.expr);
-                arguments(&node.args, further);
-            }
-            ast::Expr::GetAttr(node) => further.push(&node.expr),
-            ast::Expr::GetItem(node) => further.extend([&node.expr, &node.subscript_expr]),
-            ast::Expr::Call(node) => self.call(node, node.span(), further),
-            ast::Expr::List(node) => further.extend(&node.items),
-            ast::Expr::Tuple(node) => further.extend(&node.items),
-            ast::Expr::Map(node) => further.extend(node.keys.iter().chain(&node.values)),
+            ast::Expr::Test(node) => self.tests.push((node.name, node.span())),
+            ast::Expr::Call(node) => return self.call(node, node.span(), further),
+            ast::Expr::UnaryOp(_)
+            | ast::Expr::BinOp(_)
+            | ast::Expr::Compare(_)
+            | ast::Expr::IfExpr(_)
+            | ast::Expr::GetAttr(_)
+            | ast::Expr::GetItem(_)
+            | ast::Expr::List(_)
+            | ast::Expr::Tuple(_)
+            | ast::Expr::Map(_) => {}
         }
+        parts(expression, further);
+    }
+
+    /// Notes an expression of whose value a text is made, unless it gives one anyway.
+    fn text(&mut self, expression: &ast::Expr<'t>) {
+        let is_text = match expression {
+            ast::Expr::Const(_) | ast::Expr::Slice(_) => true,
+            ast::Expr::BinOp(node) => matches!(node.op, ast::BinOpKind::Concat),
+            ast::Expr::Filter(node) => OF_TEXTS.contains(&node.name),
+            ast::Expr::Var(_)
+            | ast::Expr::UnaryOp(_)
+            | ast::Expr::Compare(_)
+            | ast::Expr::IfExpr(_)
+            | ast::Expr::Test(_)
+            | ast::Expr::GetAttr(_)
+            | ast::Expr::GetItem(_)
+            | ast::Expr::Call(_)
+            | ast::Expr::List(_)
+            | ast::Expr::Tuple(_)
+            | ast::Expr::Map(_) => false,
+        };
+        if is_text {
+            return;
+        }
+        // The library gives some places from the middle of an expression on.
+        let place = expression.span();
+        let mut extent = place.start_offset as usize..place.end_offset as usize;
+        let mut all = vec![expression];
+        while let Some(part) = all.pop() {
+            let place = part.span();
+            extent.start = extent.start.min(place.start_offset as usize);
+            extent.end = extent.end.max(place.end_offset as usize);
+            parts(part, &mut all);
+        }
+        self.texts.push(extent);
     }
 
     fn call<'e>(&mut self, call: &'e ast::Call<'t>, place: Place, further: &mut Vec<&'e ast::Expr<'t>>) {
@@ -146,6 +179,44 @@ impl<'t> Walk<'t> {
             other => further.push(other),
         }
         arguments(&call.args, further);
+    }
+}
+
+/// What an expression is made of.
+fn parts<'e, 't>(expression: &'e ast::Expr<'t>, parts: &mut Vec<&'e ast::Expr<'t>>) {
+    match expression {
+        ast::Expr::Var(_) | ast::Expr::Const(_) => {}
+        ast::Expr::Slice(node) => {
+            parts.push(&node.expr);
+            parts.extend(node.start.iter().chain(&node.stop).chain(&node.step));
+        }
+        ast::Expr::UnaryOp(node) => parts.push(&node.expr),
+        ast::Expr::BinOp(node) => parts.extend([&node.left, &node.right]),
+        ast::Expr::Compare(node) => {
+            parts.push(&node.expr);
+            parts.extend(node.ops.iter().map(|op| &op.expr));
+        }
+        ast::Expr::IfExpr(node) => {
+            parts.extend([&node.test_expr, &node.true_expr]);
+            parts.extend(&node.false_expr);
+        }
+        ast::Expr::Filter(node) => {
+            parts.extend(&node.expr);
+            arguments(&node.args, parts);
+        }
+        ast::Expr::Test(node) => {
+            parts.push(&node.expr);
+            arguments(&node.args, parts);
+        }
+        ast::Expr::GetAttr(node) => parts.push(&node.expr),
+        ast::Expr::GetItem(node) => parts.extend([&node.expr, &node.subscript_expr]),
+        ast::Expr::Call(node) => {
+            parts.push(&node.expr);
+            arguments(&node.args, parts);
+        }
+        ast::Expr::List(node) => parts.extend(&node.items),
+        ast::Expr::Tuple(node) => parts.extend(&node.items),
+        ast::Expr::Map(node) => parts.extend(node.keys.iter().chain(&node.values)),
     }
 }
 

@@ -206,6 +206,14 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Days from 1970-01-01 to a day of the Gregorian calendar, of which `month` and `day` count from 1; negative before it.
+pub fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
 /// What pure code gets instead of a clock and a random source, so that tests decide both.
 #[derive(Debug)]
 pub struct Context {

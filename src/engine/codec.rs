@@ -7,6 +7,7 @@ pub mod bits;
 pub mod checksum;
 pub mod command;
 pub mod condition;
+mod cookies;
 pub mod frame;
 pub mod handshake;
 pub mod http;

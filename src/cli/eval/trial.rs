@@ -443,6 +443,7 @@ fn place_in_answer(protocol: &Protocol, given: &Given<'_>, param: ParamIx) -> Op
             TokenPlace::Body => "body".to_owned(),
             TokenPlace::Path(path) => path.text.to_string(),
             TokenPlace::Header(name) => format!("header {name}"),
+            TokenPlace::Cookies => "header Set-Cookie".to_owned(),
         })
     };
     path.or_else(header).or(status).or(body).or_else(token)

@@ -308,7 +308,7 @@ impl Driver {
     /// What hides the element's secrets, and those that an answer is about to bring.
     fn mask_of_answer(&self, captured: &Gathered) -> Mask {
         let mut mask = self.mask();
-        captured.secrets(self.engine.params()).for_each(|secret| mask.add(secret));
+        mask.extend(captured.secrets(self.engine.params()));
         mask
     }
 

@@ -145,7 +145,7 @@ impl Driver {
     pub(super) fn masked_with(&self, mask: &mut Mask, text: &str) -> String {
         let texts = mask.secrets().filter_map(|secret| std::str::from_utf8(secret).ok());
         let printed: Vec<String> = texts.map(printable).collect();
-        printed.into_iter().for_each(|printed| mask.add(printed.into()));
+        mask.extend(printed.into_iter().map(Bytes::from));
         let masked = mask.shown(text.as_bytes(), usize::MAX, Ends::Cut);
         without_basic(&String::from_utf8_lossy(&masked))
     }

@@ -47,7 +47,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Hides what secret parameters put in, as they put it in.
     pub fn hide(&self, mask: &mut Mask) {
-        self.secrets.iter().for_each(|secret| mask.add(secret.expose().clone()));
+        mask.extend(self.secrets.iter().map(|secret| secret.expose().clone()));
     }
 
     /// The message with other bytes, after stuffing or replacing; the places of the fields are lost.

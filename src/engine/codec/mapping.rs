@@ -17,7 +17,7 @@ use crate::language::model::id::{ParamIx, TableIx};
 use crate::language::model::message::{Extract, How, Map, Path, PathForm, Policy, XPath};
 use crate::language::model::param::{Param, ValueType};
 use crate::language::schema::enumerations::ValueForm;
-use crate::value::{Value, parse_number};
+use crate::value::{Value, days_since_1970, parse_number};
 
 /// What of a message could not be worked out; holds no value of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -408,14 +408,6 @@ fn time(text: &str) -> Option<f64> {
         reason = "four digits of a year are far from what a double cannot count"
     )]
     Some(seconds as f64 + fraction - offset)
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar, counted from 0000-03-01 so that the leap day ends a year.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 impl fmt::Display for Problem {

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::engine::codec::cookies;
 use crate::engine::param::Params;
 use crate::language::model::id::TableIx;
+use crate::language::model::token::TokenPlace;
 use crate::value::{Secret, Value};
 
 /// What stands for a secret.
@@ -11,6 +13,9 @@ const STARS: &[u8] = b"***";
 
 /// How many bytes of the beginning of a secret give it away where a text was cut.
 const MIN_BEGINNING: usize = 4;
+
+/// How long the value of a cookie is at least that is hidden without its name, in bytes: `true` or `dark` are no secrets.
+const MIN_COOKIE: usize = 6;
 
 /// How long one byte of a secret can be in a message: `\u00e9` stands for two bytes, `\u0041` for one.
 const MAX_ESCAPE: usize = 6;
@@ -72,7 +77,26 @@ impl Mask {
             let value = params.get(token.param).to_text();
             let bare = value.strip_prefix(&*token.prefix).unwrap_or_default();
             self.add(Bytes::copy_from_slice(bare.as_bytes()));
+            if token.place == TokenPlace::Cookies {
+                self.add_cookies(bare);
+            }
         }
+    }
+
+    /// Hides each cookie of a header `Cookie`: an answer sets them one by one, and a peer may quote a value alone.
+    fn add_cookies(&mut self, header: &str) {
+        for pair in header.split(cookies::BETWEEN) {
+            self.add(Bytes::copy_from_slice(pair.as_bytes()));
+            let value = pair.split_once('=').map_or("", |(_, value)| value.trim_matches('"'));
+            if value.len() >= MIN_COOKIE {
+                self.add(Bytes::copy_from_slice(value.as_bytes()));
+            }
+        }
+    }
+
+    /// Hides several more.
+    pub fn extend(&mut self, secrets: impl IntoIterator<Item = Bytes>) {
+        secrets.into_iter().for_each(|secret| self.add(secret));
     }
 
     /// Hides one more; an empty one is nothing to hide.

@@ -36,6 +36,8 @@ pub enum TokenPlace {
     Path(JsonPath),
     /// A header.
     Header(Arc<str>),
+    /// The headers `Set-Cookie`: names and values, as a header `Cookie` gives them back.
+    Cookies,
 }
 
 /// How long a token is good for.

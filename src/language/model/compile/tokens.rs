@@ -190,6 +190,7 @@ fn token(
     let mut at = |name: &str| settings.get(name).and_then(|text| path::compile(scope, text, user));
     let place = match (at("path"), settings.get("header")) {
         (Some(path), _) => TokenPlace::Path(path),
+        (None, Some(header)) if header.value.eq_ignore_ascii_case("set-cookie") => TokenPlace::Cookies,
         (None, Some(header)) => TokenPlace::Header(shared(header)),
         (None, None) => TokenPlace::Body,
     };

@@ -85,7 +85,7 @@ pub(super) static TOKEN: Element = element(
     attribute("pid", PARAM, "The parameter that receives it, for headers to name; best with `bs:secret`."),
     attribute("scheme", Kind::Text, "What stands in front of it in the parameter, with a blank between: `Bearer`."),
     attribute("path", Kind::Text, "Which part of the JSON answer it is, as an RFC 9535 path; the whole body without `path` and `header`."),
-    attribute("header", Kind::Text, "Which header of the answer it is; of `Set-Cookie` the names and values of all cookies, as a `Cookie` header gives them back."),
+    attribute("header", Kind::Text, "Which header of the answer it is; of `Set-Cookie` the names and values of all cookies that are not over, of each name the last, as a `Cookie` header gives them back."),
     attribute("lifetime", MILLISECONDS, "How long it is good for, in ms."),
     attribute("lifetimePath", Kind::Text, "Which part of the JSON answer says for how many seconds, as an RFC 9535 path."),
     attribute("jwt", Kind::Flag, "Whether it is a JSON Web Token whose `exp` says until when; the signature is not looked at.").default("false"),

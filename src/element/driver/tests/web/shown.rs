@@ -320,3 +320,34 @@ fn shown(event: &TapEvent) -> String {
         WireEvent::State(..) | WireEvent::Failed(_) | WireEvent::Closed(..) => format!("{:?}", event.wire),
     }
 }
+
+#[tokio::test]
+async fn each_cookie_of_a_token_is_hidden_alone() {
+    bounded(async {
+        let mut web = Web::start().await;
+        let of_token = r#"scheme="Bearer" path="$.access_token" lifetimePath="$.expires_in""#;
+        assert!(WEB.contains(of_token));
+        let rig = rig_of(&web, &WEB.replace(of_token, r#"header="Set-Cookie""#), &[]);
+        let mut tap = rig.handle.tap().await.expect("it runs");
+        let set =
+            "Set-Cookie: sid=node1.s3cret; Path=/\r\nSet-Cookie: a=1\r\nSet-Cookie: key=\"t0p-key\"\r\n";
+        web.expect("POST /token").await.answer("200 OK", set, "");
+        let asked = web.expect("POST /sessions").await;
+        assert_eq!(asked.header("authorization"), Some("sid=node1.s3cret; a=1; key=\"t0p-key\""));
+        asked.answer(
+            "500 No",
+            "X-Session: node1.s3cret\r\n",
+            r#"{"a":1,"key":"t0p-key","sid":"node1.s3cret"}"#,
+        );
+        let mut shown_all = String::new();
+        while !shown_all.contains(r#"{"a":1"#) {
+            shown_all += &shown(&tap.recv().await.expect("it runs"));
+            shown_all.push('\n');
+        }
+        for expected in ["set-cookie: ***; Path=/", "x-session: ***", r#"{"a":1,"key":"***","sid":"***"}"#] {
+            assert!(shown_all.contains(expected), "{expected} in {shown_all}");
+        }
+        assert!(!shown_all.contains("s3cret") && !shown_all.contains("t0p"), "{shown_all}");
+    })
+    .await;
+}

@@ -154,8 +154,17 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
+    /// What the headers of an answer say, if they say anything that can be read.
+    pub fn of(headers: &[(String, String)]) -> Option<Self> {
+        let first = |wanted: &str| {
+            let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.as_str())
+        };
+        Self::parse(first("retry-after")?, first("date"))
+    }
+
     /// Reads the header; `date` is the answer's own `Date`, which makes the peer's clock irrelevant.
-    pub fn parse(value: &str, date: Option<&str>) -> Option<Self> {
+    fn parse(value: &str, date: Option<&str>) -> Option<Self> {
         let value = value.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // A number beyond 64 bits is as good as for ever.
@@ -211,7 +220,7 @@ impl Failure {
     /// When the peer wants to be asked again.
     pub fn retry_after(&self) -> Option<RetryAfter> {
         let response = self.response.as_ref().filter(|_| !self.is_of_proxy())?;
-        RetryAfter::parse(response.first("retry-after")?, response.first("date"))
+        RetryAfter::of(&response.headers)
     }
 
     fn is_of_proxy(&self) -> bool {
@@ -395,6 +404,10 @@ mod tests {
         check("-1", None, None);
         check("soon", None, None);
         check("", None, None);
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [header("DATE", date), header("Retry-After", later), header("retry-after", "1")];
+        assert_eq!(RetryAfter::of(&headers), Some(RetryAfter::After(Duration::from_secs(60))));
+        assert_eq!(RetryAfter::of(&headers[..1]), None);
     }
 
     #[test]

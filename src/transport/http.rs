@@ -78,7 +78,7 @@ pub struct Answer {
 impl Answer {
     /// When the peer wants to be asked again.
     pub fn retry_after(&self) -> Option<RetryAfter> {
-        RetryAfter::parse(self.header("retry-after")?, self.header("date"))
+        RetryAfter::of(&self.headers)
     }
 
     /// What an answer that is no success means, in one line, and what to do about it in another.

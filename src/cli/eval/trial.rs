@@ -26,7 +26,7 @@ use crate::language::model::id::{ConnectionIx, ParamIx, ResponseIx, SessionIx, T
 use crate::language::model::message::{Extract, MessageKind};
 use crate::language::model::token::TokenPlace;
 use crate::transport::failure::RetryAfter;
-use crate::value::{Context, Wall};
+use crate::value::Context;
 
 /// How often time may go on after one message; a definition that goes on for ever is left there.
 const MAX_TICKS: usize = 10_000;
@@ -173,7 +173,7 @@ impl Trial {
                 let came = session::Outcome::Answer {
                     status: given.status,
                     answer: given.answer,
-                    retry_after: retry_after(given.answer.headers, self.ctx.wall),
+                    retry_after: RetryAfter::of(given.answer.headers).map(|retry| retry.delay(self.ctx.wall)),
                 };
                 let verdict = self.engine.answered(&mut self.ctx, asked.id, came);
                 let caused = self.caused();
@@ -269,7 +269,9 @@ impl Trial {
 
     /// What must not be seen in what is told of the present input.
     fn mask(&self) -> Mask {
-        masking(&self.secrets)
+        let mut mask = Mask::default();
+        mask.extend(self.secrets.iter().cloned());
+        mask
     }
 
     /// Keeps the secrets of now: what follows may clear them.
@@ -307,7 +309,7 @@ impl Trial {
         for (param, why) in caused.steps().filter_map(Step::rejected) {
             refused.entry(param).or_insert(why);
         }
-        let mask = masking(&self.secrets);
+        let mask = self.mask();
         let set = sets.iter().map(|set| set.param);
         let mut seen = BTreeSet::new();
         let all = set.chain(refused.keys().copied()).chain(changed.keys().copied());
@@ -365,21 +367,6 @@ impl Trial {
         outcome.waiting = self.engine.queued();
         outcome.awaits = self.engine.awaited().map(|site| site.describe(&protocol)).collect();
     }
-}
-
-/// How long the peer wants to be left alone.
-fn retry_after(headers: &[(String, String)], wall: Wall) -> Option<Duration> {
-    let header = |wanted: &str| {
-        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.map(|(_, value)| value.as_str())
-    };
-    RetryAfter::parse(header("retry-after")?, header("date")).map(|retry| retry.delay(wall))
-}
-
-fn masking(secrets: &BTreeSet<Bytes>) -> Mask {
-    let mut mask = Mask::default();
-    secrets.iter().for_each(|secret| mask.add(secret.clone()));
-    mask
 }
 
 /// Why a value was not taken; of a secret nothing of the value.

@@ -83,6 +83,11 @@ const CASES: &[Case] = &[
         "",
     ),
     ("answer-that-nobody-asks-for", &["door.xml", "--session", "3"], ""),
+    ("set", &["crane.xml", "--set", "Target=5", "--set", "50=25"], ""),
+    ("set-json", &["crane.xml", "--set", "Target=5", "--json"], ""),
+    ("set-of-an-element", &["crane.xml", "--settings", "crane.toml", "--set", "Spin=1"], ""),
+    ("set-alone-that-does-not-fit", &["crane.xml", "--set", "Target=5", "--set", "Target=x"], ""),
+    ("set-that-moves-a-link", &["door.xml", "--set", "Path=side", "--set", "Path=side"], ""),
     ("no-such-connection", &["door.xml", "--connection", "2", "--message", "state.json"], ""),
     ("no-websocket", &["door.xml", "--connection", "1", "--message", "state.json"], ""),
     ("no-such-session", &["door.xml", "--session", "Seting"], ""),
@@ -147,6 +152,17 @@ fn each_command_line_prints_what_its_golden_has() {
         let wanted = fs::read_to_string(&golden).unwrap_or_default();
         assert_eq!(found, wanted, "{name}: run with UPDATE_GOLDEN=1 and read the difference");
     }
+}
+
+#[test]
+fn scripts_that_cause_each_other_nest_as_deep_as_in_the_daemon() {
+    let output = eval(&["crane.xml", "--json", "--set", "Depth=150"], "");
+    let text = String::from_utf8(output.stdout).expect("output is UTF-8");
+    let outcome = text.lines().next().expect("an outcome");
+    let outcome: serde_json::Value = serde_json::from_str(outcome).expect("a line is JSON");
+    let note = outcome["params"].as_array().and_then(|all| all.iter().find(|set| set["name"] == "Note"));
+    assert_eq!(note.map(|note| note["value"].clone()), Some("depth 0".into()), "{text}");
+    assert_eq!(output.status.code(), Some(0), "{text}");
 }
 
 #[test]

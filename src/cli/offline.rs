@@ -9,6 +9,7 @@ use super::{Status, complain, files, render};
 use crate::engine::logic::Engine;
 use crate::engine::param::Origin;
 use crate::language::diagnostic;
+use crate::language::model::id::ParamIx;
 use crate::language::model::{Access, Protocol};
 use crate::script::load;
 use crate::value::{Context, Value};
@@ -39,30 +40,38 @@ pub(super) fn definition(path: &Path) -> io::Result<Option<Arc<Protocol>>> {
     Ok(None)
 }
 
-/// Sets parameters as a person would: `PARAM=VALUE` by id or name, or `COLUMN[KEY]=VALUE` for the cell of a row.
+/// Sets parameters as a person would, one after the other, as [`set`] does.
 ///
 /// # Errors
 ///
 /// What was wrong has been told on standard error.
 pub(super) fn set_all(engine: &mut Engine, ctx: &mut Context, sets: &[String]) -> Result<(), Status> {
-    for set in sets {
-        let Some((place, value)) = set.split_once('=') else {
-            complain(&format!("`--set {}` has no `=`: write PARAM=VALUE", printable(set)));
-            return Err(Status::Misuse);
-        };
-        let protocol = Arc::clone(engine.protocol());
-        let (param, row) = match protocol.find_place(place.trim(), Access::Write) {
-            Ok(found) => found,
-            Err(problem) => {
-                complain(&printable(&problem));
-                return Err(Status::Bad);
-            }
-        };
-        if let Err(rejected) = engine.set(ctx, param, row, Value::text(value), Origin::User) {
-            let place = printable(place);
-            complain(&format!("parameter `{place}` does not take this value: {rejected}"));
+    sets.iter().try_for_each(|one| set(engine, ctx, one).map(drop))
+}
+
+/// Sets a parameter as a person would: `PARAM=VALUE` by id or name, or `COLUMN[KEY]=VALUE` for the cell of a row, which
+/// says no parameter alone; what it causes happens.
+///
+/// # Errors
+///
+/// What was wrong has been told on standard error.
+pub(super) fn set(engine: &mut Engine, ctx: &mut Context, set: &str) -> Result<Option<ParamIx>, Status> {
+    let Some((place, value)) = set.split_once('=') else {
+        complain(&format!("`--set {}` has no `=`: write PARAM=VALUE", printable(set)));
+        return Err(Status::Misuse);
+    };
+    let protocol = Arc::clone(engine.protocol());
+    let (param, row) = match protocol.find_place(place.trim(), Access::Write) {
+        Ok(found) => found,
+        Err(problem) => {
+            complain(&printable(&problem));
             return Err(Status::Bad);
         }
+    };
+    if let Err(rejected) = engine.set(ctx, param, row, Value::text(value), Origin::User) {
+        let place = printable(place);
+        complain(&format!("parameter `{place}` does not take this value: {rejected}"));
+        return Err(Status::Bad);
     }
-    Ok(())
+    Ok(row.is_none().then_some(param))
 }

@@ -76,6 +76,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the value was taken, or is what it was.
+    pub fn is_taken(&self) -> bool {
+        !matches!(self, Self::Rejected(_))
+    }
+
     /// The event, if there is one.
     pub fn event(self) -> Option<Event> {
         match self {

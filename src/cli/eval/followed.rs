@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outcome::{Named, Ran, Then};
-use super::snapshot::masked;
+use super::outcome::{After, Named, Ran, Then};
+use super::snapshot::{masked, masked_by, masked_value};
 use crate::api::wire::Value;
 use crate::engine::codec::command::Outgoing;
 use crate::engine::codec::mask::{Ends, Mask};
 use crate::engine::logic::effect::{Code, Effect, Severity};
-use crate::engine::logic::trace::{self, Step, Traced};
+use crate::engine::logic::trace::{self, RowsEdit, Step, Traced};
 use crate::engine::session::requests::Order;
 use crate::engine::target::exchange::Content;
 use crate::language::model::Protocol;
 use crate::language::model::condition::Condition;
 use crate::language::model::id::{ConnectionIx, ParamIx, ScriptIx};
 use crate::language::model::message::MessageKind;
+use crate::language::model::script;
 use crate::value;
 
 /// What happened in one turn of the element, in order.
@@ -80,6 +81,34 @@ impl Followed<'_> {
                 let one = protocol.session(*ix);
                 Then::Session(ran(one.id.0, &one.name, *how, one.condition.as_ref()))
             }
+            Step::Script(ix, after, how) => {
+                let one = protocol.script(*ix);
+                let after = match after {
+                    script::Trigger::Param(param) => After::Param(self.named(*param)),
+                    script::Trigger::Group(ix) => {
+                        let group = protocol.group(*ix);
+                        After::Group(Named { id: group.id.0, name: group.name.clone() })
+                    }
+                };
+                Then::Script { ran: ran(one.id.0, &one.name, *how, one.condition.as_ref()), after }
+            }
+            Step::ScriptSet { script, param, row, value } => Then::Set {
+                script: self.script(*script),
+                param: self.named(*param),
+                row: row.clone(),
+                value: masked_by(self.mask, masked_value(protocol.param(*param), value)),
+            },
+            Step::ScriptRows { script, table, edit } => {
+                let (edit, count, keys) = match edit {
+                    RowsEdit::Added(key) => ("added", Some(1), vec![key.clone()]),
+                    RowsEdit::Set(key) => ("set", Some(1), vec![key.clone()]),
+                    RowsEdit::Deleted(keys) => ("deleted", Some(keys.len()), keys.clone()),
+                    RowsEdit::Filled(count) => ("filled", Some(*count), Vec::new()),
+                    RowsEdit::Cleared => ("cleared", None, Vec::new()),
+                };
+                let table = self.named(protocol.table(*table).param);
+                Then::Rows { script: self.script(*script), table, edit, count, keys }
+            }
             // What is sent is an effect.
             Step::Exchange(_, _, trace::Ran::Yes | trace::Ran::Otherwise) => return None,
             Step::Exchange(ix, at, trace::Ran::No) => {
@@ -118,13 +147,13 @@ impl Followed<'_> {
             }
             Effect::ScriptLog(line) => Then::Report {
                 severity: in_words(line.severity),
-                text: masked(self.mask, &format!("script {}: {}", self.script(line.script), line.text)),
+                text: masked(self.mask, &format!("script {}: {}", self.script(line.script).id, line.text)),
             },
             Effect::ScriptFailed(failed) => Then::Report {
                 severity: "error",
                 text: masked(
                     self.mask,
-                    &format!("script {} failed: {}", self.script(failed.script), failed.failure),
+                    &format!("script {} failed: {}", self.script(failed.script).id, failed.failure),
                 ),
             },
             // The values are compared as a whole; there is neither a store nor a link that waits.
@@ -134,13 +163,14 @@ impl Followed<'_> {
         })
     }
 
-    fn script(&self, script: ScriptIx) -> i32 {
-        self.protocol.script(script).id.0
+    fn script(&self, script: ScriptIx) -> Named {
+        let described = self.protocol.script(script);
+        Named { id: described.id.0, name: described.name.clone() }
     }
 
     fn send(&self, connection: ConnectionIx, message: &Outgoing) -> Then {
         let mut mask = Mask::default();
-        self.mask.secrets().for_each(|secret| mask.add(secret.clone()));
+        mask.extend(self.mask.secrets().cloned());
         message.hide(&mut mask);
         let shown = mask.shown(&message.payload, usize::MAX, Ends::Whole);
         let (form, data) = match message.kind {
@@ -184,7 +214,8 @@ impl Followed<'_> {
         } else if self.protocol.param(param).secret {
             "***".to_owned()
         } else {
-            format!("\"{}\"", value.to_text())
+            // Of whatever it is made, it may hold a secret.
+            format!("\"{}\"", masked(self.mask, &value.to_text()))
         }
     }
 }

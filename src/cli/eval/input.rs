@@ -47,6 +47,11 @@ impl<'a> Messages<'a> {
         Self { form, limit, files: files.iter(), open: None }
     }
 
+    /// Whether no file was given.
+    pub(super) fn are_none(&self) -> bool {
+        self.files.len() == 0 && self.open.is_none()
+    }
+
     /// The next message; `None` behind the last one.
     ///
     /// # Errors

@@ -18,21 +18,19 @@ fn is_empty(text: &Arc<str>) -> bool {
     text.is_empty()
 }
 
-/// What a message, or the answer to a request, did.
+/// What a message, the answer to a request, or a set did.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Outcome {
-    /// `message`, or `answer`.
+    /// `message`, `answer` or `set`.
     pub(super) kind: &'static str,
     /// Which one, from 1.
     pub(super) number: usize,
-    /// The file, with the line where each line is a message.
+    /// The file, with the line where each line is a message; of a set what is set.
     pub(super) source: String,
-    pub(super) connection: u32,
-    /// `text` or `binary`.
-    #[serde(rename = "type")]
-    pub(super) form: &'static str,
-    pub(super) size: usize,
+    /// None of a set.
+    #[serde(flatten)]
+    pub(super) came: Option<Came>,
     /// Of an answer: what it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) answers: Option<Answers>,
@@ -62,6 +60,16 @@ pub(super) struct Outcome {
     /// What is to be answered: pairs and HTTP sessions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) awaits: Vec<String>,
+}
+
+/// How a message or an answer came.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Came {
+    pub(super) connection: u32,
+    /// `text`, `binary`, or `body` of an answer.
+    #[serde(rename = "type")]
+    pub(super) form: &'static str,
+    pub(super) size: usize,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -160,6 +168,33 @@ pub(super) enum Then {
     Group(Ran),
     Pair(Ran),
     Session(Ran),
+    Script {
+        #[serde(flatten)]
+        ran: Ran,
+        /// What brought its turn.
+        after: After,
+    },
+    /// A script has set a parameter, or a cell.
+    Set {
+        script: Named,
+        param: Named,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        row: Option<Arc<str>>,
+        value: Value,
+    },
+    /// A script has changed rows of a table.
+    Rows {
+        script: Named,
+        table: Named,
+        /// `added`, `set`, `deleted`, `filled` or `cleared`.
+        edit: &'static str,
+        /// How many rows; none if it is all of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+        /// Their keys, as far as they are known.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<Arc<str>>,
+    },
     Send {
         connection: u32,
         #[serde(rename = "type")]
@@ -219,6 +254,14 @@ pub(super) struct Ran {
     /// The condition that does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) condition: Option<Arc<str>>,
+}
+
+/// What brought the turn of a script.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum After {
+    Param(Named),
+    Group(Named),
 }
 
 /// All messages together.

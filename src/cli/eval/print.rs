@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::outcome::{Named, Outcome, Ran, Set, Summary, Table, Then, What};
+use super::outcome::{After, Came, Named, Outcome, Ran, Set, Summary, Table, Then, What};
 use crate::api::wire::Value;
 use crate::cli::remote::{bare, columns, shown};
 use crate::cli::render::printable;
@@ -21,13 +21,13 @@ const LISTED: usize = 10;
 
 /// What a message did, as several lines.
 pub(super) fn outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
-    let Outcome { number, connection, form, size, .. } = outcome;
-    let source = printable(&outcome.source);
-    match &outcome.answers {
-        None => {
+    let (number, source) = (outcome.number, printable(&outcome.source));
+    match (&outcome.came, &outcome.answers) {
+        (None, _) => writeln!(out, "set {number}: {source}")?,
+        (Some(Came { connection, form, size }), None) => {
             writeln!(out, "message {number}: {source}, {form}, {size} bytes, over connection {connection}")?
         }
-        Some(answers) => {
+        (Some(Came { connection, size, .. }), Some(answers)) => {
             let session = named("session", &answers.session);
             let line = printable(&answers.status_line);
             writeln!(out, "answer {number}: {source}, {line}, {size} bytes, over connection {connection}")?;
@@ -69,7 +69,8 @@ fn taken(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         }
         (None, "ignored") => writeln!(out, "  it is left out, as bs:Ignore says")?,
         (None, "none") if outcome.why.is_empty() => {
-            writeln!(out, "  no response takes it: there is none for connection {}", outcome.connection)?;
+            let connection = outcome.came.map_or(0, |came| came.connection);
+            writeln!(out, "  no response takes it: there is none for connection {connection}")?;
         }
         (None, "none") => writeln!(out, "  no response takes it; the nearest first:")?,
         (None, "part") => {
@@ -192,6 +193,32 @@ fn line(then: &Then) -> String {
         Then::Group(one) => ran("group", one),
         Then::Pair(one) => ran("pair", one),
         Then::Session(one) => ran("session", one),
+        Then::Script { ran: one, after } => {
+            let after = match after {
+                After::Param(param) => named("parameter", param),
+                After::Group(group) => named("group", group),
+            };
+            format!("after {after} {}", ran("script", one))
+        }
+        Then::Set { script, param, row, value } => {
+            let row = row.as_ref().map(|key| format!(" of row \"{}\"", cut(&printable(key), SHOWN_VALUE)));
+            let (script, param) = (named("script", script), named("parameter", param));
+            format!("{script} sets {param}{} to {}", row.unwrap_or_default(), quoted(value))
+        }
+        Then::Rows { script, table, edit, count, keys } => {
+            let (script, table) = (named("script", script), named("table", table));
+            let rows = count.map_or_else(|| "all rows".to_owned(), |count| plural(count, "row", "rows"));
+            let (verb, of) = match *edit {
+                "added" => ("adds", "to"),
+                "deleted" | "cleared" => ("takes", "out of"),
+                _ => ("sets", "of"),
+            };
+            let listed = keys.iter().take(LISTED);
+            let keys: Vec<String> =
+                listed.map(|key| format!("\"{}\"", cut(&printable(key), SHOWN_VALUE))).collect();
+            let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
+            format!("{script} {verb} {rows} {of} {table}{keys}")
+        }
         Then::Send { connection, form, size, data } => {
             let data = match data {
                 Value::Text(text) => cut(&printable(text), SHOWN),

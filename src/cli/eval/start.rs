@@ -1,4 +1,4 @@
-//! Starts an element for a trial: settings, first values, `--set`, open links; nothing of it leaves the process.
+//! Starts an element for a trial as the daemon would: settings, first values, open links; nothing of it leaves the process.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::render::{self, printable};
-use crate::cli::{Status, complain, offline};
+use crate::cli::{Status, complain};
 use crate::daemon::assemble::{self, System};
 use crate::daemon::fleet::load_settings;
 use crate::element::clock::Clock;
@@ -19,6 +19,7 @@ use crate::language::model::Protocol;
 use crate::language::model::connection::{Connection, ConnectionKind};
 use crate::language::model::id::ConnectionIx;
 use crate::script::host::{Host, Limits, Plan};
+use crate::script::pool;
 use crate::settings::{self, Settings};
 use crate::value::Context;
 
@@ -37,37 +38,31 @@ pub(super) struct Element {
     #[arg(long, value_name = "NAME", requires = "settings")]
     element: Option<String>,
 
-    /// Set a parameter before the first message, by id or name, or a cell by COLUMN[KEY]; may be given several times
+    /// Set a parameter by id or name, or a cell by COLUMN[KEY], as a person would: before the first message, or, without a message, to see what that does; may be given several times
     #[arg(long = "set", value_name = "PARAM=VALUE")]
-    sets: Vec<String>,
+    pub(super) sets: Vec<String>,
 }
 
 /// A started element.
 pub(super) struct Started {
     pub(super) engine: Engine,
     pub(super) ctx: Context,
-    /// By connection.
-    longest: Vec<usize>,
-}
-
-impl Started {
-    /// The longest message of a connection, in bytes.
-    pub(super) fn longest(&self, connection: ConnectionIx) -> usize {
-        self.longest.get(connection.index()).copied().unwrap_or_default()
-    }
+    /// The longest message of each connection, in bytes.
+    pub(super) longest: Vec<usize>,
 }
 
 impl Element {
-    /// Starts the element with its links open; what was wrong has been told on standard error.
+    /// Starts the element with its links open, on a thread whose stack is [`pool::STACK`] long, without what it is to set; what
+    /// was wrong has been told on standard error.
     pub(super) fn start(
         &self,
         protocol: Arc<Protocol>,
         definition: &Path,
     ) -> io::Result<Result<Started, Status>> {
-        let spec = match &self.settings {
-            None => None,
+        let (spec, limits) = match &self.settings {
+            None => (None, Limits::default()),
             Some(path) => match self.spec(path, &protocol, definition)? {
-                Some(spec) => Some(spec),
+                Some((spec, limits)) => (Some(spec), limits),
                 None => return Ok(Err(Status::Bad)),
             },
         };
@@ -85,8 +80,13 @@ impl Element {
         let mut ctx = Clock::start().context(0);
         let mut engine = Engine::new(protocol.clone(), options);
         if !protocol.scripts.is_empty() {
-            let (protocol, limits) = (Arc::clone(&protocol), Limits::default());
-            engine.set_scripts(Box::new(Host::new(Plan { protocol, element: "eval".into(), limits })));
+            let limits = Limits { thread: pool::STACK, ..limits };
+            let element = spec.as_ref().map_or_else(|| "eval".into(), |spec| Arc::clone(&spec.name));
+            engine.set_scripts(Box::new(Host::new(Plan {
+                protocol: Arc::clone(&protocol),
+                element,
+                limits,
+            })));
         }
         engine.start(&mut ctx, first);
         tell_reports(&mut engine)?;
@@ -95,13 +95,16 @@ impl Element {
                 engine.link(&mut ctx, connection, LinkChange::Ready, None);
             }
         }
-        if let Err(status) = offline::set_all(&mut engine, &mut ctx, &self.sets) {
-            return Ok(Err(status));
-        }
         Ok(Ok(Started { engine, ctx, longest }))
     }
 
-    fn spec(&self, path: &Path, protocol: &Arc<Protocol>, definition: &Path) -> io::Result<Option<Spec>> {
+    /// The element that the settings describe, and what its scripts may take.
+    fn spec(
+        &self,
+        path: &Path,
+        protocol: &Arc<Protocol>,
+        definition: &Path,
+    ) -> io::Result<Option<(Spec, Limits)>> {
         let loaded = match load_settings(path) {
             Ok(loaded) => loaded,
             Err(trouble) => {
@@ -123,7 +126,7 @@ impl Element {
             }
         };
         match assemble::assemble(element, &loaded.settings, protocol, &System) {
-            Ok(spec) => Ok(Some(spec)),
+            Ok(spec) => Ok(Some((spec, assemble::limits(loaded.settings.script)))),
             Err(problems) => {
                 problems.iter().for_each(|problem| complain(&printable(problem)));
                 Ok(None)

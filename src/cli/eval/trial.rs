@@ -1,4 +1,4 @@
-//! Gives messages to an element that has no network, and says what each did; prints nothing.
+//! Gives messages and sets to an element that has no network, and says what each did; prints nothing of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::followed::{Turn, followed, number};
-use super::outcome::{Answers, Named, Outcome, Set, What, Why};
+use super::outcome::{Answers, Came, Named, Outcome, Set, What, Why};
 use super::snapshot::{Snapshot, masked, masked_by, masked_value, reading};
 use crate::cli::remote::shown;
+use crate::cli::{Status, offline};
 use crate::engine::codec::handshake::{self, Answer};
 use crate::engine::codec::mask::Mask;
 use crate::engine::codec::response::Fit;
@@ -111,7 +112,8 @@ impl Trial {
             MessageKind::Text => "text",
             MessageKind::Binary => "binary",
         };
-        let mut outcome = self.begin("message", source, connection, form, payload.len());
+        let came = Came { connection: number(connection), form, size: payload.len() };
+        let mut outcome = self.begin("message", source, Some(came));
         let taken = self.engine.message(&mut self.ctx, connection, kind, payload.clone());
         let taker = match taken {
             Taken::By(response) => Some(response),
@@ -166,7 +168,8 @@ impl Trial {
         let connection = opens.map(|one| one.index).or(asked.map(|asked| asked.connection)).or(over);
         let connection = connection.unwrap_or(ConnectionIx::FIRST);
         let size = given.answer.body.map_or(0, Bytes::len);
-        let mut outcome = self.begin("answer", source, connection, "body", size);
+        let came = Came { connection: number(connection), form: "body", size };
+        let mut outcome = self.begin("answer", source, Some(came));
         let refused = why::refused_body(exchange, &given.answer);
         let (sets, unreadable, meaning, caused) = match asked {
             Some(asked) => {
@@ -212,14 +215,26 @@ impl Trial {
         outcome
     }
 
-    fn begin(
-        &mut self,
-        kind: &'static str,
-        source: String,
-        connection: ConnectionIx,
-        form: &'static str,
-        size: usize,
-    ) -> Outcome {
+    /// A value that a person sets: `PARAM=VALUE`, or `COLUMN[KEY]=VALUE`.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong has been told on standard error.
+    pub(super) fn set(&mut self, set: &str) -> Result<Outcome, Status> {
+        // What stands behind it may be a secret.
+        let place = set.split_once('=').map_or(set, |(place, _)| place);
+        let mut outcome = self.begin("set", place.trim().to_owned(), None);
+        let param = offline::set(&mut self.engine, &mut self.ctx, set)?;
+        let caused = self.caused();
+        outcome.taken = "whole";
+        let value = |param| codec::Set { param, value: self.engine.params().get(param).clone() };
+        let sets = param.map(value).into_iter().collect();
+        self.values(&mut outcome, &caused, sets, &|_| None);
+        self.end(&mut outcome, caused);
+        Ok(outcome)
+    }
+
+    fn begin(&mut self, kind: &'static str, source: String, came: Option<Came>) -> Outcome {
         self.count += 1;
         self.secrets.clear();
         self.learn();
@@ -227,9 +242,7 @@ impl Trial {
             kind,
             number: self.count,
             source,
-            connection: number(connection),
-            form,
-            size,
+            came,
             answers: None,
             response: None,
             taken: "none",
@@ -282,9 +295,9 @@ impl Trial {
     fn take(&mut self, caused: &mut Caused, after: Duration) {
         let (steps, left_out) = self.engine.traced();
         let params = self.engine.params();
-        let sets = steps.iter().filter_map(|traced| traced.step.read()).flat_map(|(sets, _)| sets);
-        let secret = sets.filter(|set| params.describe(set.param).secret);
-        let secret: Vec<Bytes> = secret.map(|set| set.value.to_bytes()).collect();
+        let sets = steps.iter().flat_map(|traced| traced.step.values());
+        let secret = sets.filter(|(param, _)| params.describe(*param).secret);
+        let secret: Vec<Bytes> = secret.map(|(_, value)| value.to_bytes()).collect();
         self.secrets.extend(secret);
         self.learn();
         let effects: Vec<Effect> = self.engine.effects().collect();

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::Arguments;
 use super::outcome::Outcome;
-use super::start::Started;
 use super::trial::{Given, Trial};
 use crate::api::wire::{TapMessage, Value, WireEvent};
 use crate::cli::Status;
@@ -64,12 +63,13 @@ impl Wanted {
         }
     }
 
-    /// How long a message may be, or a line of a tap.
-    pub(super) fn longest(&self, started: &Started) -> usize {
+    /// How long a message may be, or a line of a tap, in bytes; `of` has the longest message of each connection.
+    pub(super) fn longest(&self, of: &[usize]) -> usize {
+        let longest = |connection: ConnectionIx| of.get(connection.index()).copied().unwrap_or_default();
         match self {
-            Self::Messages { connection, .. } => started.longest(*connection),
+            Self::Messages { connection, .. } => longest(*connection),
             Self::Tap => MAX_TAP_LINE,
-            Self::Answers(answers) => started.longest(answers.over.unwrap_or(answers.own)),
+            Self::Answers(answers) => longest(answers.over.unwrap_or(answers.own)),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::engine::logic::Engine;
 use crate::engine::logic::effect::{Code, Effect, ScriptFailure, Severity, Site};
 use crate::engine::logic::stack::{self, Frame};
 use crate::engine::logic::state::Chain;
+use crate::engine::logic::trace::{Ran, Step};
 use crate::engine::param::Rejected;
 use crate::engine::param::change::{Event, Place, RowChange};
 use crate::language::model::Protocol;
@@ -324,7 +325,9 @@ impl Engine {
             return;
         }
         let key = row.as_ref().map(|row| &*row.key);
-        if !condition::allows(script.condition.as_ref(), &self.params, key) {
+        let holds = condition::allows(script.condition.as_ref(), &self.params, key);
+        self.note(|| Step::Script(call.script, after, Ran::if_it(holds)));
+        if !holds {
             return;
         }
         let site = Site::Script(call.script);

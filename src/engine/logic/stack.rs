@@ -193,6 +193,12 @@ impl Stack {
         })
     }
 
+    /// The script that runs, if nothing that it caused is left.
+    pub(super) fn running(&self) -> Option<ScriptIx> {
+        let Some(Frame::Running { script }) = self.frames.last() else { return None };
+        Some(*script)
+    }
+
     /// Gives the memory of an empty stack back if it is much.
     pub(super) fn trim(&mut self) {
         if self.frames.is_empty() && self.frames.capacity() > 16 {

@@ -1,10 +1,16 @@
 //! What an engine does because of an input, step by step, for those who try a definition out; notes nothing unless asked to.
 
+use std::sync::Arc;
+
 use crate::engine::codec::Set;
 use crate::engine::codec::response::Fit;
 use crate::engine::logic::Engine;
 use crate::engine::param::Rejected;
-use crate::language::model::id::{ActionIx, GroupIx, PairIx, ParamIx, ResponseIx, SessionIx, TriggerIx};
+use crate::language::model::id::{
+    ActionIx, GroupIx, PairIx, ParamIx, ResponseIx, ScriptIx, SessionIx, TableIx, TriggerIx,
+};
+use crate::language::model::script;
+use crate::value::Value;
 
 /// How many steps of one input are kept; a chain that goes on is the same again and again.
 pub const MAX_STEPS: usize = 10_000;
@@ -55,6 +61,43 @@ pub enum Step {
     Session(SessionIx, Ran),
     /// The turn of a request of an HTTP session came, by position; it is left out if its condition does not hold.
     Exchange(SessionIx, usize, Ran),
+    /// The turn of a script came, and what brought it.
+    Script(ScriptIx, script::Trigger, Ran),
+    /// A script has set a parameter, or a cell.
+    ScriptSet {
+        /// Which script.
+        script: ScriptIx,
+        /// Which parameter.
+        param: ParamIx,
+        /// The row's key, of a cell.
+        row: Option<Arc<str>>,
+        /// To what; not yet as the parameter keeps it.
+        value: Value,
+    },
+    /// A script has changed rows of a table.
+    ScriptRows {
+        /// Which script.
+        script: ScriptIx,
+        /// Which table.
+        table: TableIx,
+        /// What it did to them.
+        edit: RowsEdit,
+    },
+}
+
+/// What a script did to rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowsEdit {
+    /// Added one, with this key.
+    Added(Arc<str>),
+    /// Set cells of the one with this key.
+    Set(Arc<str>),
+    /// Took those with these keys away.
+    Deleted(Vec<Arc<str>>),
+    /// Set so many.
+    Filled(usize),
+    /// Took all away.
+    Cleared,
 }
 
 impl Step {
@@ -64,6 +107,26 @@ impl Step {
             return None;
         };
         Some((sets, *dropped))
+    }
+
+    /// All values that this step sets, with what they are for.
+    pub fn values(&self) -> impl Iterator<Item = (ParamIx, &Value)> {
+        let read = self.read().map_or(&[][..], |(sets, _)| sets).iter().map(|set| (set.param, &set.value));
+        let by_script = match self {
+            Self::ScriptSet { param, value, .. } => Some((*param, value)),
+            Self::Response { .. }
+            | Self::Answer { .. }
+            | Self::Rejected { .. }
+            | Self::Trigger(..)
+            | Self::Action(..)
+            | Self::Group(..)
+            | Self::Pair(..)
+            | Self::Session(..)
+            | Self::Exchange(..)
+            | Self::Script(..)
+            | Self::ScriptRows { .. } => None,
+        };
+        read.chain(by_script)
     }
 
     /// The parameter that did not take a value, and why.
@@ -119,6 +182,20 @@ impl Engine {
     pub fn traced(&mut self) -> (Vec<Traced>, u64) {
         let trace = self.trace.as_mut().map(|trace| std::mem::take(&mut **trace)).unwrap_or_default();
         (trace.steps, trace.left_out)
+    }
+
+    /// Whether anybody wants to know the steps.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// Notes a step of the script that runs, if anybody wants to know.
+    pub(super) fn note_script(&mut self, step: impl FnOnce(ScriptIx) -> Step) {
+        if self.is_traced()
+            && let Some(script) = self.stack.running()
+        {
+            self.note(|| step(script));
+        }
     }
 
     /// Notes a step, if anybody wants to know.

@@ -89,13 +89,8 @@ fn rows_that_are_new_other_and_gone_are_told_apart_without_their_secrets() {
 
 fn empty() -> Outcome {
     let (engine, ctx) = started();
-    let mut outcome = Trial::new(engine, ctx, Duration::ZERO).begin(
-        "message",
-        "m".to_owned(),
-        ConnectionIx::FIRST,
-        "text",
-        0,
-    );
+    let came = Came { connection: 0, form: "text", size: 0 };
+    let mut outcome = Trial::new(engine, ctx, Duration::ZERO).begin("message", "m".to_owned(), Some(came));
     outcome.taken = "whole";
     outcome.response = Some(Named { id: 1, name: "".into() });
     outcome

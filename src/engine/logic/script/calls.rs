@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::logic::effect::{Code, Effect, Report, ScriptLine, Severity, Site};
 use crate::engine::logic::script::{MAX_REPORT, Refused, Run, cut, without_secrets};
 use crate::engine::logic::stack::{Fired, Frame};
+use crate::engine::logic::trace::{RowsEdit, Step};
 use crate::engine::logic::{Engine, TableEdit};
 use crate::engine::param::change::{Event, Place};
 use crate::engine::param::{Cells, Origin, Outcome, Rejected};
@@ -36,7 +37,12 @@ impl Engine {
         value: Value,
     ) -> Result<bool, Refused> {
         self.spend(weight(&value))?;
+        let told = self.is_traced().then(|| value.clone());
         let outcome = self.params.set_in(param, row, value, Origin::Script);
+        if let Some(value) = told.filter(|_| outcome.is_taken()) {
+            let row = row.map(Arc::from);
+            self.note_script(|script| Step::ScriptSet { script, param, row, value });
+        }
         let differs = matches!(&outcome, Outcome::Event(event) if event.differs);
         self.after_set(ctx, outcome)?;
         Ok(differs)
@@ -55,7 +61,12 @@ impl Engine {
         self.spend(values.iter().map(|(_, value)| weight(value)).sum())?;
         let (mut events, mut refused) = (Vec::new(), Vec::new());
         for (at, (param, value)) in values.into_iter().enumerate() {
-            match self.params.set(param, value, Origin::Script) {
+            let told = self.is_traced().then(|| value.clone());
+            let outcome = self.params.set(param, value, Origin::Script);
+            if let Some(value) = told.filter(|_| outcome.is_taken()) {
+                self.note_script(|script| Step::ScriptSet { script, param, row: None, value });
+            }
+            match outcome {
                 Outcome::Event(event) => events.push(event),
                 Outcome::Quiet => {}
                 Outcome::Rejected(rejected) => refused.push((at, rejected)),
@@ -78,7 +89,17 @@ impl Engine {
             TableEdit::Fill { rows, .. } => rows.iter().map(|cells| of(cells)).sum(),
             TableEdit::DeleteRow { .. } | TableEdit::Clear => 0,
         })?;
+        let told = self.is_traced().then(|| match &edit {
+            TableEdit::SetRow { key, .. } => RowsEdit::Set(Arc::clone(key)),
+            TableEdit::AddRow { .. } => RowsEdit::Filled(1),
+            TableEdit::DeleteRow { key } => RowsEdit::Deleted(vec![Arc::clone(key)]),
+            TableEdit::Fill { rows, .. } => RowsEdit::Filled(rows.len()),
+            TableEdit::Clear => RowsEdit::Cleared,
+        });
         let outcome = self.edited(table, edit, Origin::Script);
+        if let Some(edit) = told.filter(|_| outcome.is_taken()) {
+            self.note_script(|script| Step::ScriptRows { script, table, edit });
+        }
         self.after_set(ctx, outcome)
     }
 
@@ -99,6 +120,10 @@ impl Engine {
             Outcome::Event(event) => event.row().cloned(),
             Outcome::Quiet | Outcome::Rejected(_) => None,
         };
+        if let Some(key) = &key {
+            let edit = || RowsEdit::Added(Arc::clone(key));
+            self.note_script(|script| Step::ScriptRows { script, table, edit: edit() });
+        }
         self.after_set(ctx, outcome)?;
         Ok(key)
     }
@@ -125,6 +150,9 @@ impl Engine {
             }
             Outcome::Event(_) | Outcome::Quiet | Outcome::Rejected(_) => Vec::new(),
         };
+        if outcome.is_taken() {
+            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Set(key.into()) });
+        }
         self.after_set(ctx, outcome)?;
         Ok(changed)
     }
@@ -141,7 +169,12 @@ impl Engine {
         keys: Vec<Arc<str>>,
     ) -> Result<Vec<Arc<str>>, Refused> {
         self.spend(0)?;
+        let told = self.is_traced().then(|| keys.clone());
         let (events, missing) = self.params.delete_rows(table, keys, Origin::Script);
+        if let Some(mut keys) = told.filter(|_| !events.is_empty()) {
+            keys.retain(|key| !missing.contains(key));
+            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Deleted(keys) });
+        }
         self.stack.push(Frame::Events { rest: events.into_iter() });
         self.finish_nested(ctx);
         Ok(missing)

@@ -27,6 +27,11 @@ fn steps(rig: &mut Rig) -> Vec<String> {
         trace::Step::Pair(ix, ran) => format!("pair {} {ran:?}", ix.index()),
         trace::Step::Session(ix, ran) => format!("session {} {ran:?}", ix.index()),
         trace::Step::Exchange(ix, at, ran) => format!("exchange {} {at} {ran:?}", ix.index()),
+        trace::Step::Script(ix, after, ran) => format!("script {} {after:?} {ran:?}", ix.index()),
+        trace::Step::ScriptSet { param, row, value, .. } => {
+            format!("sets {} {row:?} {value:?}", param.index())
+        }
+        trace::Step::ScriptRows { table, edit, .. } => format!("rows {} {edit:?}", table.index()),
     };
     steps.into_iter().map(|traced| line(traced.step)).collect()
 }

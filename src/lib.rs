@@ -6,6 +6,8 @@ pub mod value;
 
 pub mod tasks;
 
+pub mod files;
+
 pub mod language;
 
 pub mod settings;

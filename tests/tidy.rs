@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&str] = &[
     "value",
     "tasks",
+    "files",
     "language::source",
     "language::diagnostic",
     "language::xml",

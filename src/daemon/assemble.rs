@@ -8,6 +8,7 @@ use ring::digest;
 
 use crate::element::spec::{ConnectionSpec, ParamSpec, Spec};
 use crate::engine::param::startup;
+use crate::files;
 use crate::language::model::connection::{Connection, Handover, KeepAlive, Limits, Reconnect, Tls};
 use crate::language::model::id::{PairId, ParamId, ParamIx};
 use crate::language::model::{Access, Protocol};
@@ -72,19 +73,8 @@ pub fn secret_files(element: &settings::Element) -> Vec<PathBuf> {
 }
 
 fn read_secret(path: &Path) -> Result<String, String> {
-    use std::io::Read;
     let shown = path.display();
-    let failed = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
-    // A pipe would hold up the start until somebody writes to it.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(format!("`{shown}` is no file"));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut text = String::new();
-    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_SECRET {
-        return Err(format!("`{shown}` is larger than 64 KiB"));
-    }
+    let mut text = files::text(path, MAX_SECRET).map_err(|why| format!("cannot read `{shown}`: {why}"))?;
     let end = text.trim_end_matches(['\n', '\r']).len();
     text.truncate(end);
     if text.is_empty() {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rquickjs::{Ctx, Module};
 
+use crate::files;
 use crate::language;
 use crate::language::diagnostic::{Code, Diagnostic, Report, Severity};
 use crate::language::model::Protocol;
@@ -147,13 +148,10 @@ impl Shelf {
 ///
 /// # Errors
 ///
-/// It cannot be read, or is no file: a pipe would hold up the start until somebody writes to it.
+/// It cannot be read, or is no file.
 pub fn content(path: &Path) -> io::Result<Arc<[u8]>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
     let mut content = Vec::new();
-    fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+    files::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
     Ok(content.into())
 }
 

@@ -15,13 +15,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub use self::asked::Asked;
-use self::files::{certificates, private_key, unreadable};
+use self::files::{Identity, certificates, unreadable};
 use self::validity::Validity;
 pub(crate) use self::words::{ended_after_asking, inner, trouble};
 use super::dial::words;
@@ -248,18 +248,9 @@ fn make(settings: &Settings) -> Result<ClientConfig, SettingsError> {
         (None, None) => builder.with_no_client_auth(),
         (None, Some(_)) => return Err(SettingsError::KeyAlone),
         (Some(certificate), key) => {
-            let key = key.as_ref().unwrap_or(certificate);
-            let chain = certificates("the certificate", certificate)?;
-            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|error| match error {
-                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    SettingsError::KeyMismatch { key: key.clone(), certificate: certificate.clone() }
-                }
-                error => SettingsError::Content {
-                    what: "the certificate",
-                    path: certificate.clone(),
-                    problem: unreadable(&error),
-                },
-            })?
+            let ours = Identity::new(certificate, key.as_ref().unwrap_or(certificate));
+            let (chain, key) = ours.read()?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| ours.unfit(&error))?
         }
     };
     let resolver = config.client_auth_cert_resolver.clone();

@@ -1,12 +1,12 @@
 //! Reads settings and definitions from their files, with what is wrong with them as a value; keeps nothing.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ring::digest;
 
+use crate::files;
 use crate::language;
 use crate::language::diagnostic::{Report, Severity};
 use crate::language::model::Protocol;
@@ -113,13 +113,8 @@ pub fn load_settings(path: &Path) -> Result<Loaded, Box<Trouble>> {
 
 /// Reads the text of a settings file: all of it, and nothing that is no file.
 pub(super) fn read_settings(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    regular(path)?.take(MAX_SETTINGS + 1).read_to_string(&mut text)?;
-    // The first part of it would be sound settings without the elements of the rest.
-    if text.len() as u64 > MAX_SETTINGS {
-        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_SETTINGS >> 20)));
-    }
-    Ok(text)
+    // Never a first part of it: that would be sound settings without the elements of the rest.
+    Ok(files::text(path, MAX_SETTINGS)?)
 }
 
 /// A definition that is in use, or why its file does not load.
@@ -184,7 +179,8 @@ fn load_definition_now(
     let trouble = |io, report| Box::new(Trouble { path: path.to_owned(), io, report, files: Vec::new() });
     let mut bytes = Vec::new();
     let limit = language::xml::MAX_BYTES as u64 + 1;
-    regular(path)
+    files::open(path)
+        .map_err(io::Error::from)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| trouble(Some(error.to_string()), None))?;
     if let Some((sum, files)) = known {
@@ -221,11 +217,6 @@ fn compile(
         }
         None => Err(Box::new(Trouble { files, ..*trouble(None, Some((source, report))) })),
     }
-}
-
-/// Opens a file, and nothing else: a pipe would hold up the reload until somebody writes to it.
-fn regular(path: &Path) -> io::Result<File> {
-    if std::fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
 }
 
 #[cfg(test)]

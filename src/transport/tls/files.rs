@@ -1,17 +1,50 @@
 //! Certificates and keys from PEM files, and what is wrong with a file in words; keeps nothing.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use rustls::CertificateError;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, InconsistentKeys};
 
 use super::SettingsError;
+use crate::files::{self, Unread};
 
 /// Largest certificate or key file; the system's bundle of roots is about 220 KiB.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A certificate with those between it and its root, and its key.
+pub(super) struct Identity<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+}
+
+impl<'a> Identity<'a> {
+    /// What these files hold.
+    pub(super) fn new(certificate: &'a Path, key: &'a Path) -> Self {
+        Self { certificate, key }
+    }
+
+    pub(super) fn read(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SettingsError> {
+        Ok((certificates("the certificate", self.certificate)?, private_key(self.key)?))
+    }
+
+    /// Why rustls does not take what was read.
+    pub(super) fn unfit(&self, error: &rustls::Error) -> SettingsError {
+        match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => SettingsError::KeyMismatch {
+                key: self.key.to_owned(),
+                certificate: self.certificate.to_owned(),
+            },
+            error => SettingsError::Content {
+                what: "the certificate",
+                path: self.certificate.to_owned(),
+                problem: unreadable(error),
+            },
+        }
+    }
+}
 
 /// What is wrong with a file whose certificates rustls does not take.
 pub(super) fn unreadable(error: &rustls::Error) -> String {
@@ -50,7 +83,7 @@ fn malformed(error: &pem::Error) -> String {
     }
 }
 
-pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SettingsError> {
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SettingsError> {
     let text = read("the key", path)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
         let encrypted = text.windows(9).any(|window| window == b"ENCRYPTED");
@@ -63,22 +96,11 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Setting
     })
 }
 
-/// Reads a whole file that is one: a device or a pipe of that name would never end.
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    let failed = |error| SettingsError::Read { what, path: path.to_owned(), error };
-    let bad = |problem: String| SettingsError::Content { what, path: path.to_owned(), problem };
-    // Before it is opened, which already waits for ever on a pipe.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(bad("it is no regular file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    // By what comes, and not by the length that the file system claims.
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
-        Ok(bytes)
-    } else {
-        Err(bad(format!("it is larger than {MAX_FILE_BYTES} bytes")))
-    }
+    files::read(path, MAX_FILE_BYTES).map_err(|why| match why {
+        Unread::System(error) => SettingsError::Read { what, path: path.to_owned(), error },
+        Unread::NoFile | Unread::NoText | Unread::TooLarge(_) => {
+            SettingsError::Content { what, path: path.to_owned(), problem: why.to_string() }
+        }
+    })
 }

@@ -5,11 +5,13 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::de::DeserializeOwned;
 
 use crate::api::wire::{Reading, Value};
 use crate::cli::render::printable;
 use crate::cli::{Status, complain};
-use crate::transport::control::{Control, ControlError};
+use crate::transport::control::{Channel, Control, ControlError};
+use crate::transport::wire::Closed;
 use crate::value::format_number;
 
 /// Where the API is when nobody says otherwise; the default of `api.listen`.
@@ -149,6 +151,36 @@ pub(super) fn bare(value: &Value) -> String {
 pub(super) fn json<T: serde::Serialize>(out: &mut impl Write, value: &T) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
+}
+
+/// Prints each message of a channel when it comes, also behind a pipe; how the channel ended.
+///
+/// # Errors
+///
+/// The output has ended, or a message cannot be read.
+pub(super) async fn each<W: Write>(
+    channel: &mut Channel,
+    out: &mut W,
+    mut print: impl FnMut(&str, &mut W) -> Result<(), Failed>,
+) -> Result<Closed, Failed> {
+    loop {
+        match channel.next().await {
+            Ok(text) => print(&text, out)?,
+            Err(closed) => return Ok(closed),
+        }
+        out.flush()?;
+    }
+}
+
+/// What a message of a channel says.
+pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Failed> {
+    serde_json::from_str(text)
+        .map_err(|error| Failed::Bad(format!("the daemon sent what cannot be read: {error}")))
+}
+
+/// The daemon ended a channel that would go on for ever.
+pub(super) fn gone(closed: &Closed) -> Failed {
+    Failed::Bad(format!("the daemon has gone: {closed}"))
 }
 
 /// Runs `work` until it ends or the user interrupts it, which is a good end for a command that would go on for ever.

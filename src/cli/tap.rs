@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::api::wire::{Payload, TapMessage, Value, WireEvent};
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, until_interrupted};
+use crate::cli::remote::{Daemon, Failed, each, gone, parsed, until_interrupted};
 use crate::cli::render::printable;
 use crate::transport::control::Control;
 
@@ -35,21 +35,14 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
 async fn follow(control: &Control, arguments: &Arguments, out: &mut impl Write) -> Result<(), Failed> {
     let path = ["api", "v1", "elements", &arguments.element, "tap"];
     let mut channel = control.open(&path, &[]).await?;
-    loop {
-        let text = match channel.next().await {
-            Ok(text) => text,
-            // The daemon closes with 1000 when the element has stopped.
-            Err(closed) if closed.code() == 1000 => return Ok(()),
-            Err(closed) => return Err(Failed::Bad(format!("the daemon has gone: {closed}"))),
-        };
-        if arguments.json {
-            writeln!(out, "{text}")?;
-        } else {
-            let message = serde_json::from_str(&text)
-                .map_err(|error| Failed::Bad(format!("the daemon sent what cannot be read: {error}")))?;
-            print(&message, out)?;
-        }
-        out.flush()?;
+    let closed = each(&mut channel, out, |text, out| match arguments.json {
+        true => Ok(writeln!(out, "{text}")?),
+        false => Ok(print(&parsed(text)?, out)?),
+    });
+    match closed.await? {
+        // The daemon closes with 1000 when the element has stopped.
+        closed if closed.code() == 1000 => Ok(()),
+        closed => Err(gone(&closed)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::api::wire::{Connection, Element, Link, Reading, StreamMessage, Value};
 use crate::cli::Status;
-use crate::cli::remote::{Daemon, Failed, bare, shown, until_interrupted};
+use crate::cli::remote::{Daemon, Failed, bare, each, gone, parsed, shown, until_interrupted};
 use crate::cli::render::printable;
 use crate::transport::control::Control;
 
@@ -31,21 +31,11 @@ async fn follow(control: &Control, arguments: &Arguments, out: &mut impl Write) 
     let query = [("element", arguments.element.as_str())];
     let mut channel = control.open(&["api", "v1", "stream"], &query).await?;
     let mut printer = Printer::default();
-    loop {
-        let text = match channel.next().await {
-            Ok(text) => text,
-            Err(closed) => return Err(Failed::Bad(format!("the daemon has gone: {closed}"))),
-        };
-        if arguments.json {
-            writeln!(out, "{text}")?;
-        } else {
-            let message = serde_json::from_str(&text)
-                .map_err(|error| Failed::Bad(format!("the daemon sent what cannot be read: {error}")))?;
-            printer.print(message, out)?;
-        }
-        // A line is seen when it happens, also behind a pipe.
-        out.flush()?;
-    }
+    let closed = each(&mut channel, out, |text, out| match arguments.json {
+        true => Ok(writeln!(out, "{text}")?),
+        false => Ok(printer.print(parsed(text)?, out)?),
+    });
+    Err(gone(&closed.await?))
 }
 
 /// Remembers what was printed of the states, so that only news is.

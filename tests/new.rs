@@ -50,6 +50,8 @@ fn what_is_printed_can_be_typed() {
          echo '{\"type\":\"state\",\"temperature\":21.5,\"mode\":\"auto\"}' | backshell eval 'a b/pump-1/protocol.xml' --message -   \
          # what a message does\n  \
          backshell test 'a b/pump-1'   # the scenario: a simulated device, no waiting\n  \
+         backshell mock 'a b/pump-1/pump-1.scenario.toml' --listen 127.0.0.1:9000   \
+         # the same device on a real port, for a daemon in a second terminal\n  \
          backshell run --config 'a b/pump-1/backshell.toml'   # the daemon; Ctrl-C stops it\n"
     );
     for template in TEMPLATES {
@@ -57,11 +59,22 @@ fn what_is_printed_can_be_typed() {
             backshell(folder.path(), &["new", template, "--template", template, "--dir", "it's here"]);
         let printed = text(&output.stdout);
         let commands: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
-        assert_eq!(commands.len(), if template == "empty" { 3 } else { 4 }, "{printed}");
-        // The daemon has a test of its own, and who asks it needs one.
-        let daemon =
-            |command: &&&str| command.contains("backshell run") || command.contains("backshell elements");
-        for command in commands.iter().filter(|command| !daemon(command)) {
+        assert_eq!(commands.len(), if template == "empty" { 3 } else { 5 }, "{printed}");
+        // The mock is where the settings look for the device.
+        let settings =
+            fs::read_to_string(folder.path().join("it's here").join(template).join("backshell.toml"));
+        let settings = settings.expect("it is written");
+        for (_, at) in commands.iter().filter_map(|command| command.split_once("--listen 127.0.0.1:")) {
+            let port = at.split(' ').next().unwrap_or_default();
+            assert!(settings.contains(&format!("\nport = {port}\n")), "{port} is not in {settings}");
+        }
+        // The daemon has a test of its own, who asks it needs one, and a mock goes on until it is stopped.
+        let lasting = |command: &&&str| {
+            ["backshell run", "backshell elements", "backshell mock"]
+                .iter()
+                .any(|word| command.contains(word))
+        };
+        for command in commands.iter().filter(|command| !lasting(command)) {
             if cfg!(unix) {
                 typed(folder.path(), command);
             }

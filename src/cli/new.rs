@@ -70,7 +70,7 @@ impl Template {
     }
 
     /// What to try next, and what for.
-    fn next(self, folder: &Path) -> Vec<(String, &'static str)> {
+    fn next(self, folder: &Path, name: &str) -> Vec<(String, &'static str)> {
         let definition = quoted(&folder.join(DEFINITION));
         let settings = quoted(&folder.join(SETTINGS));
         let check = (format!("backshell check --strict {definition}"), "every problem with its place");
@@ -80,14 +80,19 @@ impl Template {
         let run = (format!("backshell run --config {settings}"), "the daemon; Ctrl-C stops it");
         let test =
             (format!("backshell test {}", quoted(folder)), "the scenario: a simulated device, no waiting");
+        let mock = |port: u16| {
+            let scenario = quoted(&folder.join(format!("{name}{SUFFIX}")));
+            let listen = format!("backshell mock {scenario} --listen 127.0.0.1:{port}");
+            (listen, "the same device on a real port, for a daemon in a second terminal")
+        };
         match self {
             Self::Websocket => {
                 let message = r#"{"type":"state","temperature":21.5,"mode":"auto"}"#;
-                vec![check, eval(message, "", "what a message does"), test, run]
+                vec![check, eval(message, "", "what a message does"), test, mock(9000), run]
             }
             Self::Http => {
                 let body = r#"{"temperature":21.5,"target":22}"#;
-                vec![check, eval(body, "--session State ", "what an answer does"), test, run]
+                vec![check, eval(body, "--session State ", "what an answer does"), test, mock(9080), run]
             }
             Self::Empty => {
                 vec![check, run, ("backshell elements".to_owned(), "what runs, in a second terminal")]
@@ -120,7 +125,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         writeln!(out, "wrote {}", printable(&folder.join(name).display().to_string()))?;
     }
     writeln!(out, "\nNext:")?;
-    for (command, what) in arguments.template.next(&folder) {
+    for (command, what) in arguments.template.next(&folder, &arguments.name) {
         writeln!(out, "  {command}   # {what}")?;
     }
     Ok(Status::Good)

@@ -16,7 +16,7 @@ use crate::script::load;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 without errors, 1 with errors, 2 for a wrong command line.")]
 pub(super) struct Arguments {
-    /// Files, folders that are searched for *.xml, or - for standard input
+    /// Files, folders that are searched for *.xml (not in hidden ones, node_modules and the target of Cargo), or - for standard input
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
 

@@ -27,7 +27,9 @@ pub(super) struct Found {
 /// What stands for standard input on a command line.
 const STANDARD_INPUT: &str = "-";
 
-/// Takes files as they are and walks folders for names that end in `suffix`; hidden files and folders are left out.
+/// Takes files as they are and walks folders for names that end in `suffix`.
+///
+/// Hidden files and folders are left out, and so is what tools make and nobody writes: see [`is_made`].
 pub(super) fn find(paths: &[PathBuf], suffix: &str) -> Found {
     let mut found = Found::default();
     for path in paths {
@@ -67,6 +69,9 @@ fn walk(folder: &Path, suffix: &str, depth: usize, known: &mut BTreeSet<PathBuf>
             continue;
         }
         if path.is_dir() {
+            if is_made(folder, &name) {
+                continue;
+            }
             walk(&path, suffix, depth - 1, known, found);
         } else if !name.ends_with(suffix) {
             found.skipped += 1;
@@ -76,6 +81,15 @@ fn walk(folder: &Path, suffix: &str, depth: usize, known: &mut BTreeSet<PathBuf>
         } else {
             found.files.push(path);
         }
+    }
+}
+
+/// Whether a folder is one of packages that npm fetched, or of what Cargo built.
+fn is_made(above: &Path, name: &str) -> bool {
+    match name {
+        "node_modules" => true,
+        "target" => above.join("Cargo.toml").is_file(),
+        _ => false,
     }
 }
 
@@ -143,6 +157,22 @@ mod tests {
         assert_eq!(names, ["a.xml", "b/1.xml", "b/c/2.XML", "z.txt"].map(Path::new));
         assert_eq!((found.skipped, found.unreadable.len()), (1, 0));
     }
+
+    #[test]
+    fn what_tools_make_is_left_out_unless_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a/target", "target", "node_modules/b"] {
+            fs::create_dir_all(at(name)).unwrap();
+            fs::write(at(name).join("x.xml"), "").unwrap();
+        }
+        fs::write(at("Cargo.toml"), "").unwrap();
+        // A folder of that name that is not Cargo's may be anybody's.
+        assert_eq!(find(&[folder.path().to_owned()], ".xml").files, [at("a/target/x.xml")]);
+        let named = find(&[at("target"), at("node_modules")], ".xml").files;
+        assert_eq!(named, [at("target/x.xml"), at("node_modules/b/x.xml")]);
+    }
+
     #[test]
     fn what_a_walk_cannot_take_is_named_and_not_left_out_in_silence() {
         let folder = tempfile::tempdir().unwrap();

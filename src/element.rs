@@ -12,3 +12,4 @@ pub mod handle;
 pub mod queue;
 pub mod spec;
 pub mod status;
+pub mod witness;

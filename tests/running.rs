@@ -54,6 +54,7 @@ impl Element {
             http: Http::default(),
             scripts: Default::default(),
             clock: Clock::start(),
+            witness: None,
         };
         let stop = CancellationToken::new();
         let handle = driver::start(Arc::new(spec), services, &mut tasks, stop.clone());

@@ -34,7 +34,7 @@ fn the_scenarios_of_each_shipped_definition_hold() {
         (definitions, scenarios) = (definitions + 1, scenarios + own);
     }
     assert!(definitions >= 6 && scenarios >= 14, "{definitions} definitions, {scenarios} scenarios");
-    // From the root: what is not a scenario of its own, such as a template, is none.
+    // From the root: what is not a scenario of its own, such as a template or what Cargo has built, is none.
     let output = backshell(root, &["test"]);
     let told = text(&output.stdout);
     assert!(output.status.success(), "{told}");
@@ -66,7 +66,7 @@ fn what_fails_is_told_with_its_place_and_in_junit() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(text(&output.stderr), "");
     let told = settled(&text(&output.stdout));
-    let expected = "ok   ./a.scenario.toml: holds (1 steps, 20ms in N ms)\nFAIL ./b.scenario.toml:8: does not\n     after 2s: parameter 10 (State) is \"on\", not \"off\"\nFAIL ./c.scenario.toml:2:8\n     `long` is no time such as 250ms, 5s or 1h: expected number at 0\nFAIL ./d.scenario.toml\n     there is no definition `nowhere.xml`, seen from its folder\n     help: that folder has `broken.xml`, `protocol.xml`: name one at the top of the scenario, such as protocol = \"broken.xml\"\nFAIL ./e.scenario.toml\n     the definition does not load:\n";
+    let expected = "ok   ./a.scenario.toml: holds (1 step, 20ms in N ms)\nFAIL ./b.scenario.toml:8: does not\n     after 2s: parameter 10 (State) is \"on\", not \"off\"\nFAIL ./c.scenario.toml:2:8\n     `long` is no time such as 250ms, 5s or 1h: expected number at 0\nFAIL ./d.scenario.toml\n     there is no definition `nowhere.xml`, seen from its folder\n     help: that folder has `broken.xml`, `protocol.xml`: name one at the top of the scenario, such as protocol = \"broken.xml\"\nFAIL ./e.scenario.toml\n     the definition does not load:\n";
     assert!(told.starts_with(expected), "{told}");
     let vain = "FAIL ./f.scenario.toml:2\n     no step checks anything, such as `params`, `received` or `seen`: it would hold whatever happens\n";
     assert!(told.ends_with(&format!("{vain}6 scenarios: 5 failed\n")), "{told}");
@@ -115,7 +115,7 @@ fn what_cannot_be_read_is_counted_and_a_file_that_is_named_twice_runs_once() {
         let told = text(&output.stdout);
         assert_eq!(output.status.code(), Some(1), "{told}");
         let expected = "FAIL ./pipe.scenario.toml\n     cannot be read: it is a pipe, a socket or a device\n\
-            FAIL pipe.scenario.toml\n     cannot be read: it is a folder, a pipe, a socket or a device\n";
+            FAIL pipe.scenario.toml\n     cannot be read: it is no file, but a folder, a pipe, a socket or a device\n";
         assert!(told.starts_with(expected), "{told}");
         assert!(told.ends_with("2 scenarios: 1 failed; 1 place could not be read\n"), "{told}");
         let junit = fs::read_to_string(at("results.junit")).expect("written");
@@ -125,13 +125,27 @@ fn what_cannot_be_read_is_counted_and_a_file_that_is_named_twice_runs_once() {
         let output = backshell(folder.path(), &["test", "b.scenario.toml"]);
         assert!(text(&output.stdout).contains("the definition `pipe.scenario.toml` is no file"));
         let output = backshell(folder.path(), &["mock", "pipe.scenario.toml"]);
-        assert!(text(&output.stderr).contains("cannot be read: it is a folder, a pipe"));
+        assert!(text(&output.stderr).contains("cannot be read: it is no file, but a folder, a pipe"));
     }
     fs::remove_file(at("protocol.xml")).expect("removes");
     let told = text(&backshell(folder.path(), &["test", "a.scenario.toml"]).stdout);
     let expected = "there is no `protocol.xml` beside it, and it names no other definition\n     \
         help: name one at the top of the scenario: protocol = \"FILE\"\n";
     assert!(told.contains(expected), "{told}");
+    fs::create_dir(at("sub")).expect("makes");
+    fs::write(at("sub/a.xml"), "<Protocol><Name>Empty</Name></Protocol>").expect("writes");
+    let named = |protocol: &str| {
+        let scenario = format!("protocol = \"{protocol}\"\n[[step]]\ntimeout = false\n");
+        fs::write(at("a.scenario.toml"), scenario).expect("writes");
+        text(&backshell(folder.path(), &["test", "a.scenario.toml"]).stdout)
+    };
+    // What the help says can be typed.
+    let told = named("sub/nowhere.xml");
+    assert!(
+        told.contains("has `a.xml`: name one at the top of the scenario, such as protocol = \"sub/a.xml\""),
+        "{told}"
+    );
+    assert!(named("sub/a.xml").ends_with("all hold\n"));
 }
 
 /// A scenario that holds, and its definition.

@@ -98,6 +98,7 @@ async fn demo(arguments: &Arguments) -> Result<Status, Failed> {
         http: Http::default(),
         scripts: Default::default(),
         clock,
+        witness: None,
     };
     let mut fleet = Fleet::new(folder.settings(), loaded, services);
     fleet.start().await;

@@ -1,5 +1,7 @@
 //! `backshell mock`: the peers of a scenario on real ports, for trying a definition without its device.
 
+mod tell;
+
 use std::io::{self, BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,8 +11,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::tell::Teller;
 use super::render::printable;
 use super::{Status, complain, test};
 use crate::element::clock::Clock;
@@ -165,8 +169,7 @@ async fn mock(
     }
     writeln!(out, "{ORDERS}")?;
     let mut lines = typed(&mut running);
-    let mut told = vec![0; peers.len()];
-    let mut problems = vec![0; peers.len()];
+    let mut tellers: Vec<Teller> = (0..peers.len()).map(Teller::new).collect();
     loop {
         tokio::select! {
             biased;
@@ -183,22 +186,8 @@ async fn mock(
             }
             () = tokio::time::sleep(LOOK) => {} // Cancel-safe: no state.
         }
-        for (number, peer) in peers.iter().enumerate() {
-            let news: Vec<String> = peer.read(|log| {
-                let new = log.entries.iter().filter(|(at, _)| *at >= told[number]);
-                let mut lines: Vec<String> =
-                    new.map(|(_, entry)| format!("peer {number} got {entry}")).collect();
-                told[number] = log.entries.back().map_or(told[number], |(at, _)| at + 1);
-                lines.extend(
-                    log.problems
-                        .iter()
-                        .skip(problems[number])
-                        .map(|text| format!("peer {number}: {}", printable(text))),
-                );
-                problems[number] = log.problems.len();
-                lines
-            });
-            for line in news {
+        for (peer, teller) in peers.iter().zip(&mut tellers) {
+            for line in peer.read(|log| teller.news(Instant::now(), log)) {
                 writeln!(out, "{line}")?;
             }
         }

@@ -224,7 +224,15 @@ fn services(settings: &Settings, tasks: &mut Tasks) -> Services {
     let http = Http::new(usize::try_from(settings.http.per_origin).unwrap_or(usize::MAX));
     let threads = usize::try_from(settings.script.threads).unwrap_or(usize::MAX);
     let scripts = Pool::new(threads, assemble::limits(settings.script)).on_large_stacks();
-    Services { gate, store: Some(store), dials: Environment::of_process(), http, scripts, clock }
+    Services {
+        gate,
+        store: Some(store),
+        dials: Environment::of_process(),
+        http,
+        scripts,
+        clock,
+        witness: None,
+    }
 }
 
 /// Binds the API before anything runs, so that a port in use is seen at once.

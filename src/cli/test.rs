@@ -3,14 +3,15 @@
 mod junit;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::render::{self, Style};
 use super::{Status, complain, files};
+use crate::files::Unread;
 use crate::language::diagnostic::Severity;
 use crate::language::model::Protocol;
 use crate::language::source::Source;
@@ -24,7 +25,7 @@ use crate::script::load;
     after_help = "Exit status: 0 if all scenarios hold, 1 if one does not, 2 for a wrong command line."
 )]
 pub(super) struct Arguments {
-    /// Scenario files, or folders that are searched for *.scenario.toml
+    /// Scenario files, or folders that are searched for *.scenario.toml (not in hidden ones, node_modules and the target of Cargo)
     #[arg(value_name = "PATH", default_value = ".")]
     paths: Vec<PathBuf>,
 
@@ -73,7 +74,6 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
 
 /// The last line: how many hold.
 fn summary(scenarios: &[junit::Case], unreadable: usize) -> String {
-    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let failed = scenarios.iter().filter(|case| case.failure.is_some()).count();
     let mut summary = count(scenarios.len(), "scenario");
     summary.push_str(&match (scenarios.len(), failed) {
@@ -85,6 +85,10 @@ fn summary(scenarios: &[junit::Case], unreadable: usize) -> String {
         summary.push_str(&format!("; {} could not be read", count(unreadable, "place")));
     }
     summary
+}
+
+fn count(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn shown(path: &Path) -> String {
@@ -124,17 +128,14 @@ fn one(
     let outcome = run::run(&scenario, &protocol, definition.parent().unwrap_or(Path::new(".")));
     case.took = outcome.real;
     match outcome.failure {
-        Some(failure) => {
-            let place = failure.line.map(|line| format!(":{line}")).unwrap_or_default();
-            failed(case, place, failure.message, out)
-        }
+        Some(failure) => failed(case, failure.place(), failure.message, out),
         None => {
             let title = if case.title.is_empty() { String::new() } else { format!(": {}", case.title) };
             writeln!(
                 out,
-                "ok   {}{title} ({} steps, {} in {} ms)",
+                "ok   {}{title} ({}, {} in {} ms)",
                 case.file,
-                outcome.steps,
+                count(outcome.steps, "step"),
                 humantime::format_duration(Duration::from_millis(
                     u64::try_from(outcome.simulated.as_millis()).unwrap_or(u64::MAX)
                 )),
@@ -174,10 +175,7 @@ fn missing(scenario: &file::File, definition: &Path) -> Option<String> {
     let folder = definition.parent().filter(|folder| !folder.as_os_str().is_empty());
     let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut near: Vec<String> = names
-        .filter(|name| name.to_ascii_lowercase().ends_with(".xml"))
-        .map(|name| format!("`{name}`"))
-        .collect();
+    let mut near: Vec<String> = names.filter(|name| name.to_ascii_lowercase().ends_with(".xml")).collect();
     near.sort();
     near.truncate(5);
     let why = match scenario.protocol == Path::new(PROTOCOL) {
@@ -185,11 +183,18 @@ fn missing(scenario: &file::File, definition: &Path) -> Option<String> {
         false => format!("there is no definition `{name}`, seen from its folder"),
     };
     let help = match near.first() {
-        Some(first) => format!(
-            "that folder has {}: name one at the top of the scenario, such as protocol = \"{}\"",
-            near.join(", "),
-            first.trim_matches('`')
-        ),
+        Some(first) => {
+            let near_path = scenario.protocol.with_file_name(first);
+            let near_path = near_path.to_string_lossy();
+            format!(
+                "that folder has {}: name one at the top of the scenario, such as protocol = {}",
+                near.iter()
+                    .map(|name| format!("`{}`", render::printable(name)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                render::printable(&toml::Value::from(&*near_path).to_string())
+            )
+        }
         None => "name one at the top of the scenario: protocol = \"FILE\"".to_owned(),
     };
     Some(format!("{why}\nhelp: {help}"))
@@ -202,23 +207,12 @@ fn missing(scenario: &file::File, definition: &Path) -> Option<String> {
 /// Why it cannot be read, or is none.
 pub(super) fn read(path: &Path) -> Result<Source, Problem> {
     let refuse = |line, message: String| Problem { line, column: None, message };
-    let mut bytes = Vec::new();
-    // Opening a pipe waits for somebody who writes to it.
-    let opened = fs::metadata(path).and_then(|found| match found.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::other("it is a folder, a pipe, a socket or a device")),
-    });
-    let read = opened.and_then(|file| file.take(file::MAX_BYTES + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        let message = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        };
-        return Err(refuse(None, message));
-    }
-    if bytes.len() as u64 > file::MAX_BYTES {
-        return Err(refuse(None, format!("is longer than {} MiB", file::MAX_BYTES >> 20)));
-    }
+    let bytes = crate::files::read(path, file::MAX_BYTES).map_err(|why| match why {
+        Unread::System(error) if error.kind() == io::ErrorKind::NotFound => {
+            refuse(None, "there is no such file".to_owned())
+        }
+        why => refuse(None, format!("cannot be read: {why}")),
+    })?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(path.to_string_lossy(), text)),
         Err(error) => {

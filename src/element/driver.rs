@@ -43,6 +43,7 @@ use crate::element::gate::Gate;
 use crate::element::handle::{Handle, REQUEST_QUEUE, Request};
 use crate::element::spec::Spec;
 use crate::element::status::{ElementState, Status};
+use crate::element::witness::Witness;
 use crate::engine::link::cause::Origin as LinkOrigin;
 use crate::engine::link::{self, Input};
 use crate::engine::logic::{Engine, First, effect};
@@ -69,6 +70,8 @@ pub struct Services {
     pub scripts: Pool,
     /// The time.
     pub clock: Clock,
+    /// Who hears each report, in a test of a definition; else none, and what repeats itself is told now and then.
+    pub witness: Option<Witness>,
 }
 
 /// How long `before stop` work may take before the links are closed.

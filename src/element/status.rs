@@ -87,10 +87,13 @@ pub struct ConnectionStatus {
     pub token: Option<TokenStatus>,
 }
 
+/// The states of a connection's requests, see [`HttpStatus::state`].
+pub const HTTP_STATES: [&str; 4] = ["idle", "ready", "timeout", "stopped"];
+
 /// The requests of HTTP sessions over one connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpStatus {
-    /// `idle`, `ready`, `timeout` or `stopped`.
+    /// One of [`HTTP_STATES`].
     pub state: &'static str,
     /// Scheme, host and port of the last request; none before the first.
     pub target: Option<Arc<str>>,

@@ -149,9 +149,13 @@ pub fn head(
         return differs("the method", wanted, method, 0);
     }
     if let Some(wanted) = &expected.path {
-        let whole = wanted.contains('?');
-        let found = if whole { path } else { path.split(['?', '#']).next().unwrap_or(path) };
-        if !text(wanted, found) {
+        let alone = path.split(['?', '#']).next().unwrap_or(path);
+        let fits = match (is_pattern(wanted), wanted.contains('?')) {
+            (true, _) => text(wanted, path) || text(wanted, alone),
+            (false, true) => wanted == path,
+            (false, false) => wanted == alone,
+        };
+        if !fits {
             return differs("the path", wanted, path, 1);
         }
     }
@@ -216,6 +220,11 @@ fn pattern(text: &str) -> Option<Pattern> {
             })
         }
     }
+}
+
+/// Whether a text stands for what its braces say.
+pub(super) fn is_pattern(text: &str) -> bool {
+    pattern(text).is_some()
 }
 
 /// What is wrong with the pattern in a text; none if there is none, or nothing is wrong with it.
@@ -391,6 +400,12 @@ mod tests {
         check(&expected("path = '/x'"), None);
         check(&expected("path = '/x?a=1'"), None);
         check(&expected("path = '/x?a=2'"), Some("the path: expected `/x?a=2`, found `/x?a=1`"));
+        check(&expected("path = '{match: /[a-z]}'"), None);
+        check(&expected("path = '{match: /x\\?a=[0-9]}'"), None);
+        check(
+            &expected("path = '{match: /[0-9]}'"),
+            Some("the path: expected `{match: /[0-9]}`, found `/x?a=1`"),
+        );
         check(&expected("headers = { Authorization = 'Bearer t', Cookie = false }"), None);
         check(&expected("headers = { Authorization = '{match: Bearer .+}' }"), None);
         check(

@@ -1,9 +1,9 @@
 //! Scenario files (`*.scenario.toml`): what a peer does, what a definition must do, step by step; runs nothing.
 
-mod check;
+pub(super) mod check;
 pub mod element;
 pub mod fault;
-mod places;
+pub(super) mod places;
 mod read;
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::fault::{FAULTS, Fault};
-use self::places::Places;
+use self::places::{Part, Places, Wrong};
 use crate::language::source::Source;
 use crate::value::Wall;
 
@@ -75,6 +75,8 @@ pub struct File {
     pub peers: Vec<Peer>,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// What was read.
+    source: Source,
 }
 
 /// One simulated peer.
@@ -125,7 +127,7 @@ pub struct Head {
     /// The method, such as `PUT`; none is any.
     #[serde(skip)]
     pub method: Option<String>,
-    /// Path and query, or a path only, which leaves the query open; none is any.
+    /// Path and query, or a path only, which leaves the query open; a pattern fits one of both; none is any.
     pub path: Option<String>,
     /// Header fields: a text that the value must be, or `false` for one that must not be there.
     #[serde(default)]
@@ -152,6 +154,8 @@ pub struct Then {
 /// One step, and the line where it begins.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// Its place among the steps of the file, from 0.
+    pub number: usize,
     /// The line, from 1.
     pub line: usize,
     /// What happens, or must have happened.
@@ -251,6 +255,12 @@ impl File {
     /// The path of its definition, for a file at `path`.
     pub fn definition(&self, path: &Path) -> PathBuf {
         path.parent().unwrap_or(Path::new(".")).join(&self.protocol)
+    }
+
+    /// What is wrong with a step, with its place.
+    pub(super) fn problem(&self, step: &Step, wrong: Wrong) -> Problem {
+        let way = [Part::from("step"), Part::Index(step.number)];
+        Places::new(&self.source).problem(wrong.below(&way))
     }
 
     /// Whether it can fail: one whose steps look at nothing holds whatever happens, and shows nothing.

@@ -103,6 +103,10 @@ impl Connector for Network {
             Ok(Box::new(near) as Io)
         })
     }
+
+    fn is_simulated(&self) -> bool {
+        true
+    }
 }
 
 impl Respond for Network {

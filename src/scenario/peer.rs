@@ -18,7 +18,7 @@ use super::expect::{self, Content};
 use super::file::{self, Fault, Rule, Then, When};
 use crate::element::clock::Clock;
 
-pub use self::log::{Entry, Log, Totals};
+pub use self::log::{Entry, Log, Repeats, Totals};
 pub use self::serve::run;
 pub(in crate::scenario) use self::serve::{DRIP, response};
 
@@ -115,17 +115,12 @@ impl Peer {
 
     /// Remembers what no rule fitted, and why.
     fn unmatched(&self, what: &Entry, why: &str) {
-        self.write(|log| log.add_unmatched(format!("no rule fits {what}: {why}")));
+        self.write(|log| log.unmatched.add(format!("no rule fits {what}: {why}")));
     }
 
     fn problem(&self, problem: String) {
         tracing::warn!(problem, "the scenario");
-        self.write(|log| {
-            // One is enough to fail a test; a loop must not fill the memory.
-            if log.problems.len() < 20 {
-                log.problems.push(problem);
-            }
-        });
+        self.write(|log| log.add_problem(problem));
     }
 
     /// The first rule that fits and is not used up, with the number of its use from 1.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::expect::{self, Content};
 use super::file::element::HEAD_LINES;
-use super::file::{Act, File, Step};
+use super::file::{Act, File, Problem, Step};
 use super::network::Network;
 use super::peer::{Order, Peer};
 use crate::daemon::assemble::{System, assemble};
@@ -23,6 +23,7 @@ use crate::element::driver::{self, Services};
 use crate::element::gate::Gate;
 use crate::element::handle::{Handle, NewValue};
 use crate::element::spec::Spec;
+use crate::element::witness;
 use crate::engine::link::budget::Limits;
 use crate::language::model::{Access, Protocol};
 use crate::settings;
@@ -52,17 +53,8 @@ pub struct Outcome {
     pub simulated: Duration,
     /// How much real time it took.
     pub real: Duration,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-}
-
-/// Why a scenario failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The line of the step, from 1; none if it did not come to the steps.
-    pub line: Option<usize>,
-    /// What was expected, and what was there; may have several lines.
-    pub message: String,
+    /// Why it failed, in one line or several, with the place of the step; none if it did not come to the steps.
+    pub failure: Option<Problem>,
 }
 
 /// Runs a scenario; `folder` is that of the definition, for the files that it names.
@@ -74,15 +66,15 @@ pub fn run(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Outcome {
         steps: 0,
         simulated: Duration::ZERO,
         real: began.elapsed(),
-        failure: Some(Failure { line: None, message }),
+        failure: Some(Problem { line: None, column: None, message }),
     };
     let spec = match spec(file, protocol, folder) {
         Ok(spec) => Arc::new(spec),
         Err(problems) => return failed(problems),
     };
     for step in &file.steps {
-        if let Err(message) = check::fits(&step.act, protocol) {
-            let failure = Some(Failure { line: Some(step.line), message });
+        if let Err(wrong) = check::fits(&step.act, protocol) {
+            let failure = Some(file.problem(step, wrong));
             return Outcome { failure, ..failed(String::new()) };
         }
     }
@@ -145,6 +137,7 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Wa
     let gate = Gate::new(Limits { per_second: None, per_host_per_second: None });
     let granting = gate.clone();
     below.spawn("dial budget", |stop| granting.run(stop));
+    let (witness, told) = witness::witness();
     let services = Services {
         gate,
         store: None,
@@ -155,6 +148,7 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Wa
         http: Http::simulated(network),
         scripts: Default::default(),
         clock,
+        witness: Some(witness),
     };
     let mut above = Tasks::new(&CancellationToken::new());
     let stop = CancellationToken::new();
@@ -163,23 +157,23 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Wa
         Watch::Steps => None,
         Watch::Wire => handle.tap().await,
     };
-    let unmatched = why::Unmatched::new(tap);
     let expected = file.steps.iter().rposition(|step| matches!(step.act, Act::ScriptFailed(_)));
     let mut play = Play {
         handle,
         peers,
         began,
         cursors: seen::Cursors::default(),
-        unmatched,
+        noticed: why::Noticed::new(tap, told),
         failures_end: expected.map_or(0, |last| last + 1),
         failures_found: 0,
+        failures_accepted: 0,
         done: 0,
     };
     let mut outcome = Outcome { steps: 0, simulated: Duration::ZERO, real: Duration::ZERO, failure: None };
     for step in &file.steps {
         if let Err(message) = play.step(step).await {
             let message = play.with_reasons(message).await;
-            outcome.failure = Some(Failure { line: Some(step.line), message });
+            outcome.failure = Some(Problem { line: Some(step.line), column: None, message });
             break;
         }
         play.done += 1;
@@ -197,11 +191,13 @@ struct Play {
     peers: Vec<Arc<Peer>>,
     began: std::time::Instant,
     cursors: seen::Cursors,
-    unmatched: why::Unmatched,
+    noticed: why::Noticed,
     /// The number of the first step at which no script may fail: behind the last one that expects it.
     failures_end: usize,
-    /// How many failures of scripts steps have found.
+    /// The number of the first failure of a script that no step has found or gone past.
     failures_found: u64,
+    /// How many failures there were when a step last found one: the others among them need not be looked for.
+    failures_accepted: u64,
     /// How many steps are done.
     done: usize,
 }
@@ -240,9 +236,9 @@ impl Play {
 
     /// A message, and below it everything that may be the reason.
     async fn with_reasons(&mut self, mut message: String) -> String {
-        self.unmatched.look();
         let status = self.handle.fresh_status().await;
-        for reason in why::reasons(&status, &self.peers, &self.unmatched) {
+        self.noticed.look();
+        for reason in why::reasons(&status, &self.peers, &self.noticed) {
             if !message.contains(&reason) {
                 message.push('\n');
                 message.push_str(&reason);
@@ -253,17 +249,20 @@ impl Play {
 
     /// A scenario that is wrong itself fails, and one whose scripts fail unexpectedly, whatever else happens.
     async fn problems(&mut self) -> Result<(), String> {
-        self.unmatched.look();
+        self.noticed.look();
         for (number, peer) in self.peers.iter().enumerate() {
-            if let Some(problem) = peer.read(|log| log.problems.first().cloned()) {
+            if let Some((_, problem)) = peer.read(|log| log.problems.front().cloned()) {
                 return Err(format!("peer {number} of the scenario: {problem}"));
             }
         }
         if self.done >= self.failures_end && !self.handle.protocol().scripts.list.is_empty() {
             let status = self.handle.fresh_status().await;
-            let scripts = status.scripts.as_deref();
-            if let Some(scripts) = scripts.filter(|scripts| scripts.counters.failures > self.failures_found) {
-                let what = why::of_scripts(scripts).unwrap_or_else(|| "a script failed".to_owned());
+            self.noticed.look();
+            let failures = status.scripts.as_deref().map_or(0, |scripts| scripts.counters.failures);
+            if failures > self.failures_accepted {
+                let first = self.noticed.failures(self.failures_accepted).next();
+                let what =
+                    first.map_or_else(|| "a script failed".to_owned(), |(_, fault)| why::of_script(fault));
                 return Err(format!("{what}\nno `script_failed` step expects it"));
             }
         }
@@ -337,17 +336,28 @@ impl Play {
         let Some(scripts) = status.scripts.as_deref() else {
             return Look::Never("the definition has no scripts".to_owned());
         };
-        if scripts.counters.failures <= self.failures_found {
-            return Look::Not("no script has failed".to_owned());
-        }
-        let Some(failure) = &scripts.last_failure else { return Look::Not("a script failed".to_owned()) };
-        match expect::content(expected, &Content::of_text(&failure.text, None)) {
-            Ok(()) => {
-                self.failures_found = scripts.counters.failures;
-                Look::Good
+        self.noticed.look();
+        let mut nearest = None;
+        let mut others = 0;
+        for (number, fault) in self.noticed.failures(self.failures_found) {
+            match expect::content(expected, &Content::of_text(&fault.text, None)) {
+                Ok(()) => {
+                    self.failures_found = number + 1;
+                    self.failures_accepted = scripts.counters.failures;
+                    return Look::Good;
+                }
+                Err(difference) => nearest = Some((fault.script, difference)),
             }
-            Err(difference) => Look::Not(format!("script {} failed otherwise: {difference}", failure.script)),
+            others += 1;
         }
+        let Some((script, difference)) = nearest else {
+            return Look::Not("no script has failed".to_owned());
+        };
+        let more = match others {
+            1 => String::new(),
+            others => format!("; {others} runs of scripts failed, none of them so, and this is the last"),
+        };
+        Look::Not(format!("script {script} failed otherwise: {difference}{more}"))
     }
 
     /// Tells the open links of a peer something; waits for a link if there is none.

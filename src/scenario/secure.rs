@@ -12,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
 use super::Incoming;
+use crate::transport::tls::server::refusal;
 
 /// A listener whose clients speak TLS.
 pub struct Listener {
@@ -36,6 +37,11 @@ impl Incoming for Listener {
     }
 }
 
+/// Why the handshake with a client failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
 /// A connection whose handshake is done at the first read or write.
 pub enum Stream {
     /// The handshake is under way.
@@ -52,9 +58,8 @@ impl Stream {
             match ready!(Pin::new(accept.as_mut()).poll(cx)) {
                 Ok(stream) => *self = Self::Open(Box::new(stream)),
                 Err(error) => {
-                    tracing::warn!(%error, "the TLS handshake of a client with the simulated peer failed");
                     *self = Self::Failed;
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(Err(io::Error::new(error.kind(), Refused(refusal(&error)))));
                 }
             }
         }

@@ -136,6 +136,7 @@ pub(crate) fn services(limits: Limits, tasks: &mut Tasks) -> Services {
         http: Http::default(),
         scripts: Default::default(),
         clock: Clock::start(),
+        witness: None,
     }
 }
 

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use backshell::transport::failure::{FailureKind, Stage};
 use backshell::transport::tls::{Settings, Verification};
 use backshell::transport::wire::Message;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 
 use super::peer::{Kind, Peer, or_skipped};
 use super::{DEFLATE, bounded, bytes, dial, open_plan, plan};
@@ -23,6 +26,7 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // OpenSSL takes a certificate with the name of its issuer for a self-signed one.
         let own = format!("Authority {:x}", rand::random::<u32>());
         params.distinguished_name.push(DnType::CommonName, own);
@@ -40,6 +44,8 @@ impl Authority {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
+        // As strict clients want it (RFC 5280, 4.2.1.1), such as those on Python from 3.13 on.
+        params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let files = ["pem", "key"].map(|kind| self.folder.path().join(format!("{name}-{until}.{kind}")));

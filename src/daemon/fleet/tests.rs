@@ -61,6 +61,7 @@ impl Stage {
             http: Http::default(),
             scripts,
             clock: Clock::at(Wall(0), 1),
+            witness: None,
         };
         let mut fleet = Fleet::new(config, loaded, services);
         fleet.start().await;

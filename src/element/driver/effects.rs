@@ -6,6 +6,7 @@ use crate::element::driver::show::payload;
 use crate::element::driver::{Driver, number};
 use crate::element::handle::WireEvent;
 use crate::element::status::ScriptFault;
+use crate::element::witness::Told;
 use crate::engine::codec::command::Outgoing;
 use crate::engine::link::cause::{Change as LinkChange, Origin as LinkOrigin, Values};
 use crate::engine::link::{Input, Target};
@@ -97,7 +98,12 @@ impl Driver {
         tracing::error!(%element, %script, %name, %place, %stack, "script failed: {text}{more}");
         let (script, place) = (script.0, Arc::from(place.as_str()));
         if let Some(scripts) = &mut self.scripts {
-            scripts.last_failure = Some(Arc::new(ScriptFault { script, text, place, at: self.ctx.wall }));
+            let fault = Arc::new(ScriptFault { script, text, place, at: self.ctx.wall });
+            if let Some(witness) = &self.services.witness {
+                // One that is full has heard enough.
+                let _left_out = witness.try_send(Told::ScriptFailed(fault.clone()));
+            }
+            scripts.last_failure = Some(fault);
         }
         self.status_is_old = true;
     }
@@ -204,6 +210,9 @@ impl Driver {
 
     fn report(&mut self, report: &Report) {
         self.show_hindrance(report);
+        if let Some(witness) = self.services.witness.as_ref().filter(|_| report.severity > Severity::Note) {
+            let _left_out = witness.try_send(Told::Report(report.to_string()));
+        }
         let element = &self.spec.name;
         match report.severity {
             Severity::Note => tracing::info!(%element, "{report}"),

@@ -60,6 +60,9 @@ impl Driver {
             scripts: None,
         };
         let mut engine = Engine::new(spec.protocol.clone(), spec.options());
+        if services.witness.is_some() {
+            engine.report_each();
+        }
         let tasks = Tasks::new(&CancellationToken::new());
         let scripts = Lending::of(&spec, &services, &mut engine, tasks.token());
         let mut driver = Self {

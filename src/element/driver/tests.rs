@@ -289,6 +289,7 @@ impl Rig {
             http: Http::default(),
             scripts: given.pool,
             clock,
+            witness: None,
         };
         let handle = start(spec, services, &mut tasks, stop.clone());
         Self { calls, protocol, handle, gate, tasks, stop }

@@ -46,8 +46,23 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All states, in the order of a link's life.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let next = |phase: &Self| match phase {
+            Self::Idle => Some(Self::Connecting),
+            Self::Connecting => Some(Self::Ready),
+            Self::Ready => Some(Self::Closing),
+            Self::Closing => Some(Self::Backoff),
+            Self::Backoff => Some(Self::Rejected),
+            Self::Rejected => Some(Self::Closed),
+            Self::Closed => Some(Self::Stopped),
+            Self::Stopped => None,
+        };
+        std::iter::successors(Some(Self::Idle), next)
+    }
+
     /// The name in logs, the API and pages.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Connecting => "connecting",

@@ -16,6 +16,11 @@ use crate::language::model::logic::Item;
 use crate::value::Context;
 
 impl Engine {
+    /// Gives each report from now on, also one that repeats itself: for somebody who counts them.
+    pub fn report_each(&mut self) {
+        self.throttle.open = true;
+    }
+
     /// Reports something, unless the same was reported a short time ago.
     pub(super) fn report(
         &mut self,

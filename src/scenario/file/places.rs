@@ -7,7 +7,7 @@ use crate::language::source::{Source, Span};
 
 /// One part of the way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::scenario) enum Part {
     Name(String),
     Index(usize),
 }
@@ -20,7 +20,7 @@ impl From<&str> for Part {
 
 /// Something is wrong with the value that a way leads to.
 #[derive(Clone, Debug)]
-pub(super) struct Wrong {
+pub(in crate::scenario) struct Wrong {
     way: Vec<Part>,
     /// The line, where it is known better than by the way.
     line: Option<usize>,
@@ -29,7 +29,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     /// The value of a key, or of a key of it and so on.
-    pub(super) fn at(names: &[&str], message: impl Into<String>) -> Self {
+    pub(in crate::scenario) fn at(names: &[&str], message: impl Into<String>) -> Self {
         let way = names.iter().map(|name| Part::from(*name)).collect();
         Self { way, line: None, message: message.into() }
     }
@@ -40,7 +40,7 @@ impl Wrong {
     }
 
     /// The same, seen from further out.
-    pub(super) fn below(mut self, outer: &[Part]) -> Self {
+    pub(in crate::scenario) fn below(mut self, outer: &[Part]) -> Self {
         self.way.splice(0..0, outer.iter().cloned());
         self
     }

@@ -1,10 +1,13 @@
 //! TOML → a scenario, or what is wrong with it and where; runs nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::Error as _;
+use http::Method;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -12,6 +15,7 @@ use super::check;
 use super::element;
 use super::places::{Part, Places, Wrong};
 use super::{Act, Counts, Fault, File, Head, PROTOCOL, Peer, Rule, Step, Then, When};
+use crate::scenario::expect;
 use crate::value::Wall;
 
 /// How long a step waits for what it expects when neither it nor the file says otherwise.
@@ -34,9 +38,9 @@ pub(super) struct RawFile {
     within: Option<Time>,
     #[serde(default)]
     element: toml::Table,
-    #[serde(default, rename = "peer")]
+    #[serde(default, rename = "peer", deserialize_with = "list")]
     peers: Vec<RawPeer>,
-    #[serde(default, rename = "step")]
+    #[serde(default, rename = "step", deserialize_with = "list")]
     steps: Vec<RawStep>,
 }
 
@@ -48,7 +52,7 @@ struct RawPeer {
     deflate: bool,
     #[serde(default)]
     subprotocols: Vec<String>,
-    #[serde(default, rename = "on")]
+    #[serde(default, rename = "on", deserialize_with = "list")]
     rules: Vec<RawRule>,
 }
 
@@ -101,6 +105,27 @@ struct RawStep {
     script_failed: Option<Value>,
     peer: Option<usize>,
     within: Option<Time>,
+}
+
+/// A list of tables; what stands in single brackets is told how it is written.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list, whose parts begin with double brackets: [[peer]], [[peer.on]], [[step]]")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(part) = parts.next_element()? {
+                list.push(part);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(List(PhantomData))
 }
 
 /// One message, or a list of messages.
@@ -183,9 +208,6 @@ impl RawRule {
             return Err("a `request` is followed by an `answer`, not by `send` or `close`".into());
         }
         let answer = raw.answer.unwrap_or_default();
-        if let Some(status) = answer.status.filter(|status| !(100..=599).contains(status)) {
-            return Err(Wrong::at(&["answer", "status"], format!("{status} is no status")));
-        }
         let rule = Rule {
             line,
             when,
@@ -205,15 +227,20 @@ impl RawRule {
     }
 }
 
-/// `PUT /air`, `GET /status?full=1`, or a path alone.
+/// `PUT /air`, `GET /status?full=1`, `GET {match: /pumps/[0-9]+}`, or a path alone.
 fn request_line(key: &str, line: &str, headers: Option<BTreeMap<String, Value>>) -> Result<Head, Wrong> {
     let (method, path) = match line.split_once(' ') {
-        Some((method, path)) => (Some(method.to_owned()), path.trim()),
-        None => (None, line),
+        // A pattern may have blanks in it.
+        Some((method, path)) if !line.starts_with('{') => (Some(method.to_owned()), path.trim()),
+        Some(_) | None => (None, line),
     };
-    if !path.starts_with('/') {
+    let is_method = method.as_ref().is_none_or(|method| Method::from_bytes(method.as_bytes()).is_ok());
+    if !is_method || !check::is_path(path) {
         let message = format!("`{line}` is no method and path, such as `GET /status`");
         return Err(Wrong::at(&[key], message));
+    }
+    if let Some(problem) = expect::bad_pattern(path) {
+        return Err(Wrong::at(&[key], problem));
     }
     Ok(Head { method, path: Some(path.to_owned()), headers: headers.unwrap_or_default() })
 }
@@ -313,14 +340,17 @@ impl RawFile {
                 rules.push(rule.rule(places.line(&way)).map_err(|wrong| wrong.below(&way))?);
             }
             let RawPeer { host, deflate, subprotocols, .. } = raw;
-            peers.push(Peer { host, deflate, subprotocols, rules });
+            let peer = Peer { host, deflate, subprotocols, rules };
+            check::host(&peer, &peers)
+                .map_err(|wrong| wrong.below(&[Part::from("peer"), Part::Index(number)]))?;
+            peers.push(peer);
         }
         let mut steps = Vec::new();
         for (step, number) in self.steps.into_iter().zip(0..) {
             let way = [Part::from("step"), Part::Index(number)];
             let (act, own) = step.act(peers.len()).map_err(|wrong| wrong.below(&way))?;
             let line = places.line(&way).unwrap_or(1);
-            steps.push(Step { line, act, within: own.map_or(within, |time| time.0) });
+            steps.push(Step { number, line, act, within: own.map_or(within, |time| time.0) });
         }
         Ok(File {
             title: self.title,
@@ -331,6 +361,7 @@ impl RawFile {
             element,
             peers,
             steps,
+            source: places.source().clone(),
         })
     }
 }

@@ -54,6 +54,12 @@ fn what_is_wrong_is_said_with_its_line() {
     };
     check("title = 5", "1:9: invalid type");
     check("\nabc = 5", "2:1: unknown field `abc`");
+    for (text, place) in [("[peer]", "1:1"), ("[step]", "1:1"), ("[[peer]]\n[peer.on]", "2:7")] {
+        check(
+            text,
+            &format!("{place}: invalid type: map, expected a list, whose parts begin with double brackets"),
+        );
+    }
     check("within = \"soon\"", "1:10: `soon` is no time such as 250ms, 5s or 1h");
     check("within = \"9000h 400days\"", "1:10: `9000h 400days` is more than 400 days");
     check("wall = \"today\"", "1:8: `wall` is `today`, and not a time");
@@ -65,7 +71,33 @@ fn what_is_wrong_is_said_with_its_line() {
     check("[[peer]]\n[[step]]\nfault = \"cut\"", "3:9: the fault `cut` cannot happen to an open link");
     check("[[step]]\nstates = { x = \"ready\" }", "2:16: `x` is no index of a connection");
     check("[[peer]]\n[[peer.on]]\nsend = \"x\"", "2:1: a rule waits for one of");
-    check("[[peer]]\n[[peer.on]]\nrequest = \"status\"", "3:11: `status` is no method and path");
+    for request in ["status", "GET", "GET status", "{match: GET} /a", "G(T /a"] {
+        let expected = format!("3:11: `{request}` is no method and path, such as `GET /status`");
+        check(&format!("[[peer]]\n[[peer.on]]\nrequest = '{request}'"), &expected);
+    }
+    check("[[peer]]\n[[peer.on]]\nrequest = 'GET {match: (}'", "3:11: `{match: (}` is no pattern");
+    check(
+        "[[peer]]\n[[peer.on]]\nhandshake = { path = 'live' }",
+        "3:22: `live` is no path: it begins with `/`",
+    );
+    check("[[peer]]\n[[peer.on]]\nhandshake = {}\ntimes = 0", "4:9: a rule that is followed no times");
+    for (answer, expected) in [
+        ("request = '/a'\nanswer = { status = 100 }", "4:21: 100 ends no request"),
+        ("request = '/a'\nanswer = { status = 101 }", "4:21: 101 ends no request"),
+        ("handshake = {}\nanswer = { status = 102 }", "4:21: 102 ends no request"),
+        (
+            "handshake = {}\nanswer = { status = 401 }\nsend = 'x'",
+            "5:8: a handshake that is answered with 401",
+        ),
+        (
+            "handshake = {}\nanswer = { status = 302 }\nclose = 1000",
+            "5:9: a handshake that is answered with 302",
+        ),
+    ] {
+        check(&format!("[[peer]]\n[[peer.on]]\n{answer}"), expected);
+    }
+    check("[[peer]]\n[[peer]]\nhost = 'a'\n[[peer]]\nhost = 'A'", "5:8: peer 1 answers for `A` already");
+    check("[[peer]]\n[[peer]]\nhost = 'a'\n[[peer]]\n", "4:1: peer 0 has no `host` either");
     check(
         "[[peer]]\n[[peer.on]]\nrequest = \"GET /a\"\nsend = 1",
         "2:1: a `request` is followed by an `answer`",
@@ -108,8 +140,9 @@ fn what_is_wrong_is_said_with_its_line() {
     );
     check(
         "[[step]]\nstates = { 0 = 'open' }",
-        "2:16: no connection is ever `open`: links are idle, connecting, ready, closing, backoff, rejected, closed, stopped;",
+        "2:16: no connection is ever `open`: links are idle, connecting, ready, closing, backoff, rejected, closed; connections of requests are idle, ready, timeout",
     );
+    check("[[step]]\nstates = { 0 = 'stopped' }", "2:16: no connection is `stopped` while the scenario runs");
     for key in ["set", "params", "rows", "states"] {
         check(&format!("[[step]]\n{key} = {{}}"), &format!("2:{}: `{key}` says nothing", key.len() + 4));
     }

@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// How much of what no rule fitted is kept.
 const MAX_UNMATCHED: usize = 20;
 
+/// How many problems are kept: one is enough to fail a test, and a loop must not fill the memory.
+const MAX_PROBLEMS: usize = 20;
+
 /// What a peer has seen of one thing.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -60,10 +63,11 @@ pub struct Log {
     pub entries: VecDeque<(u64, Entry)>,
     /// Counts since the start.
     pub totals: Totals,
-    /// What the scenario got wrong, such as a template that cannot be filled in.
-    pub problems: Vec<String>,
-    /// The last things that no rule fitted, where there are rules for such things, and which rule was nearest; how often.
-    pub unmatched: VecDeque<(String, u64)>,
+    /// The last things that the scenario or a client got wrong, such as a template that cannot be filled in; each with its
+    /// number from 0.
+    pub problems: VecDeque<(u64, String)>,
+    /// The last things that no rule fitted, where there are rules for such things, and which rule was nearest.
+    pub unmatched: Repeats<MAX_UNMATCHED>,
     next: u64,
     /// About how much memory the entries take.
     bytes: usize,
@@ -85,13 +89,36 @@ impl Log {
         }
     }
 
-    pub(super) fn add_unmatched(&mut self, line: String) {
-        let known = self.unmatched.iter().position(|(known, _)| *known == line);
-        let before = known.and_then(|place| self.unmatched.remove(place)).map_or(0, |(_, count)| count);
-        if self.unmatched.len() >= MAX_UNMATCHED {
-            self.unmatched.pop_front();
+    pub(super) fn add_problem(&mut self, problem: String) {
+        let number = self.problems.back().map_or(0, |(last, _)| last + 1);
+        if self.problems.len() >= MAX_PROBLEMS {
+            self.problems.pop_front();
         }
-        self.unmatched.push_back((line, before + 1));
+        self.problems.push_back((number, problem));
+    }
+}
+
+/// The last lines that were told, each once and with how often it was told; at most so many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repeats<const MOST: usize>(VecDeque<(String, u64)>);
+
+impl<const MOST: usize> Repeats<MOST> {
+    /// Tells a line, perhaps once more.
+    pub fn add(&mut self, line: String) {
+        let known = self.0.iter().position(|(known, _)| *known == line);
+        let before = known.and_then(|place| self.0.remove(place)).map_or(0, |(_, count)| count);
+        if self.0.len() >= MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back((line, before + 1));
+    }
+
+    /// The last ones, at most so many, each with how often it was told where that is more than once.
+    pub fn last(&self, most: usize) -> impl Iterator<Item = String> {
+        self.0.iter().skip(self.0.len().saturating_sub(most)).map(|(line, count)| match count {
+            1 => line.clone(),
+            count => format!("{line} ({count} times)"),
+        })
     }
 }
 
@@ -166,6 +193,21 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_problems_and_of_what_repeats_itself_the_last_is_kept() {
+        let mut log = Log::default();
+        for number in 0..MAX_PROBLEMS + 5 {
+            log.add_problem(format!("no {number}"));
+        }
+        assert_eq!((log.problems.len(), &log.problems[0]), (MAX_PROBLEMS, &(5, "no 5".to_owned())));
+        let mut repeats = Repeats::<2>::default();
+        for line in ["a", "b", "a", "c"] {
+            repeats.add(line.to_owned());
+        }
+        assert_eq!(repeats.last(5).collect::<Vec<_>>(), ["a (2 times)", "c"]);
+        assert_eq!(repeats.last(1).collect::<Vec<_>>(), ["c"]);
+    }
 
     #[test]
     fn what_a_peer_has_seen_is_bounded_in_number_and_in_bytes() {

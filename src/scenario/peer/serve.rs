@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{MAX_BODY, Peer, link};
 use crate::scenario::file::{Fault, Then};
+use crate::scenario::secure::Refused;
 use crate::scenario::{ACCEPT_PAUSE, Incoming};
 use crate::tasks::Tasks;
 use crate::transport::accept::{self, Accepted, Options};
@@ -40,8 +41,8 @@ pub(in crate::scenario) const DRIP: Duration = Duration::from_millis(20);
 /// The first byte of a TLS handshake: the type of its record (RFC 8446, 5.1).
 const TLS: u8 = 22;
 
-/// What is said to somebody who begins one.
-const NO_TLS: &str = "somebody speaks TLS to it, and it has no certificate: the address of the link has to be `ws://`, not `wss://`";
+/// What is said to somebody who begins one: pipes never do, as no TLS goes over a simulated network.
+const NO_TLS: &str = "speaks TLS, and this peer has no certificate: the address has to be `ws://` or `http://`, or the peer needs `--tls`";
 
 /// Serves connections until `stop`.
 pub async fn run(mut incoming: impl Incoming, peer: Arc<Peer>, stop: CancellationToken) {
@@ -56,7 +57,7 @@ pub async fn run(mut incoming: impl Incoming, peer: Arc<Peer>, stop: Cancellatio
             accepted = incoming.next() => match accepted { // Cancel-safe per its docs.
                 Ok((io, name)) if connections.len() < MAX_CONNECTIONS && peer.is_reachable() => {
                     let peer = Arc::clone(&peer);
-                    connections.spawn(name, |stop| connection(io, peer, stop));
+                    connections.spawn(name.clone(), |stop| connection(io, peer, name, stop));
                 }
                 Ok((_, name)) => tracing::debug!(connection = %name, "the simulated peer drops a connection"),
                 Err(error) => {
@@ -80,13 +81,13 @@ struct Opening {
 
 pub(in crate::scenario) type Content = BoxBody<Bytes, io::Error>;
 
-async fn connection<S>(io: S, peer: Arc<Peer>, stop: CancellationToken)
+async fn connection<S>(io: S, peer: Arc<Peer>, client: String, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let slow = Arc::new(AtomicBool::new(false));
-    let secure = Arc::new(AtomicBool::new(false));
-    let io = Drip { io, slow: Arc::clone(&slow), pause: None, first: Some(Arc::clone(&secure)) };
+    let first = Arc::new(OnceLock::new());
+    let io = Drip { io, slow: Arc::clone(&slow), pause: None, first: Some(Arc::clone(&first)) };
     let (opening_in, mut opening) = mpsc::channel(1);
     let service = service_fn(|request| {
         let (peer, slow, opening) = (Arc::clone(&peer), Arc::clone(&slow), opening_in.clone());
@@ -100,8 +101,12 @@ where
             tracing::debug!(%error, "a connection of the simulated peer broke");
         }
     }
-    if secure.load(Ordering::Relaxed) {
-        peer.problem(NO_TLS.to_owned());
+    match first.get() {
+        Some(First::Tls) => peer.problem(format!("{client} {NO_TLS}")),
+        Some(First::Refused(why)) => {
+            peer.problem(format!("the TLS handshake with {client} failed: {why}"));
+        }
+        Some(First::Plain) | None => {}
     }
     let Ok(Opening { upgrade, accepted, then, context }) = opening.try_recv() else { return };
     let Ok(upgraded) = upgrade.await else { return };
@@ -226,8 +231,30 @@ struct Drip<S> {
     io: S,
     slow: Arc<AtomicBool>,
     pause: Option<Pin<Box<Sleep>>>,
-    /// Until the first byte: where to say that it begins TLS.
-    first: Option<Arc<AtomicBool>>,
+    /// Until something came: where to say what.
+    first: Option<Arc<OnceLock<First>>>,
+}
+
+/// What came over a connection first.
+#[derive(Debug)]
+enum First {
+    /// Something that may be HTTP.
+    Plain,
+    /// A TLS handshake, where none is possible.
+    Tls,
+    /// A TLS handshake that failed, and why.
+    Refused(String),
+}
+
+impl First {
+    fn of(result: &io::Result<()>, bytes: &[u8]) -> Self {
+        let refused = |error: &io::Error| error.get_ref()?.downcast_ref::<Refused>().cloned();
+        match (result.as_ref().err().and_then(refused), bytes.first()) {
+            (Some(Refused(why)), _) => Self::Refused(why),
+            (None, Some(&TLS)) => Self::Tls,
+            (None, Some(_) | None) => Self::Plain,
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
@@ -237,13 +264,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Drip<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if let Some(first) = buffer.filled().get(before)
-            && let Some(secure) = self.first.take()
-        {
-            secure.store(*first == TLS, Ordering::Relaxed);
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        if let Some(first) = self.first.take() {
+            let _only_here = first.set(First::of(&result, buffer.filled().get(before..).unwrap_or_default()));
         }
-        result
+        Poll::Ready(result)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::language::model::id::ParamIx;
 use crate::language::model::param::{Param, ValueType};
 use crate::language::model::{Access, Protocol};
 use crate::scenario::expect::{self, Content};
-use crate::scenario::file::Act;
+use crate::scenario::file::places::Wrong;
+use crate::scenario::file::{Act, check};
 use crate::value;
 
 /// Finds a parameter by `10`, `Name`, or with the key of a row, `1002[key]`.
@@ -46,26 +47,35 @@ fn name(param: &Param) -> String {
 /// # Errors
 ///
 /// It names what the definition does not have, or what nobody sees or sets.
-pub(super) fn fits(act: &Act, protocol: &Protocol) -> Result<(), String> {
+pub(in crate::scenario) fn fits(act: &Act, protocol: &Protocol) -> Result<(), Wrong> {
+    let at = |word: &str, key: &str, message| Err(Wrong::at(&[word, key], message));
     match act {
         Act::Params(values) => values.keys().try_for_each(|key| {
-            let (ix, _) = param(protocol, key, Access::Read)?;
-            match protocol.param(ix).secret {
-                true => Err(format!("{} is secret: nobody sees its value", name(protocol.param(ix)))),
-                false => Ok(()),
+            let shown = param(protocol, key, Access::Read).map(|(ix, _)| protocol.param(ix));
+            match shown {
+                Ok(param) if param.secret => {
+                    at("params", key, format!("{} is secret: nobody sees its value", name(param)))
+                }
+                Ok(_) => Ok(()),
+                Err(message) => at("params", key, message),
             }
         }),
         Act::Set(values) => values.iter().try_for_each(|(key, given)| {
-            let (ix, _) = param(protocol, key, Access::Write)?;
-            value(protocol.param(ix), given).map(drop)
+            let set = param(protocol, key, Access::Write)
+                .and_then(|(ix, _)| value(protocol.param(ix), given).map(drop));
+            set.or_else(|message| at("set", key, message))
         }),
-        Act::Rows(rows) => rows.keys().try_for_each(|key| table(protocol, key).map(drop)),
-        Act::States(states) => states.keys().try_for_each(|index| {
-            let is = protocol.connections.get(*index as usize).is_some();
-            if is { Ok(()) } else { Err(format!("the definition has no connection {index}")) }
-        }),
+        Act::Rows(rows) => rows
+            .keys()
+            .try_for_each(|key| table(protocol, key).map(drop).or_else(|message| at("rows", key, message))),
+        Act::States(states) => {
+            states.iter().try_for_each(|(index, state)| match protocol.connections.get(*index as usize) {
+                Some(connection) => check::state(*index, state, Some(connection.kind)),
+                None => at("states", &index.to_string(), format!("the definition has no connection {index}")),
+            })
+        }
         Act::ScriptFailed(_) if protocol.scripts.list.is_empty() => {
-            Err("the definition has no scripts".to_owned())
+            Err(Wrong::at(&["script_failed"], "the definition has no scripts"))
         }
         Act::ScriptFailed(_)
         | Act::Wait(_)
@@ -130,8 +140,23 @@ async fn read(handle: &Handle, param: ParamIx) -> Result<Reading, String> {
     handle.get(param).await.ok_or_else(|| "the element has ended".to_owned())
 }
 
+/// How many differences are told.
+const SHOWN: usize = 10;
+
+/// Good where nothing differs, else a line for each difference.
+fn look(differences: &[String]) -> Look {
+    let more = differences.len().saturating_sub(SHOWN);
+    let shown = &differences[..differences.len() - more];
+    match (shown, more) {
+        ([], _) => Look::Good,
+        (shown, 0) => Look::Not(shown.join("\n")),
+        (shown, more) => Look::Not(format!("{}\nand {more} more", shown.join("\n"))),
+    }
+}
+
 /// Whether parameters have values.
 pub(super) async fn params(handle: &Handle, values: &BTreeMap<String, Value>) -> Result<Look, String> {
+    let mut differences = Vec::new();
     for (key, expected) in values {
         let (ix, row) = param(handle.protocol(), key, Access::Read)?;
         let reading = read(handle, ix).await?;
@@ -144,7 +169,10 @@ pub(super) async fn params(handle: &Handle, values: &BTreeMap<String, Value>) ->
             (Readable::Table(_), None) => return Err(format!("{name} is a table")),
             (Readable::Table(rows), Some(row)) => match rows.iter().find(|(key, _)| key.as_ref() == row) {
                 Some((_, cells)) => cells.last().unwrap_or(&value::Value::Empty),
-                None => return Ok(Look::Not(format!("{name} has no row `{row}`"))),
+                None => {
+                    differences.push(format!("{name} has no row `{row}`"));
+                    continue;
+                }
             },
         };
         let shown = content(found);
@@ -157,10 +185,10 @@ pub(super) async fn params(handle: &Handle, values: &BTreeMap<String, Value>) ->
                 _ => expect::short(&shown.json.unwrap_or(Value::Null)),
             };
             let row = row.map(|row| format!(" of row `{row}`")).unwrap_or_default();
-            return Ok(Look::Not(format!("{name}{row} is {found}, not {}", expect::short(expected))));
+            differences.push(format!("{name}{row} is {found}, not {}", expect::short(expected)));
         }
     }
-    Ok(Look::Good)
+    Ok(look(&differences))
 }
 
 /// A value as a scenario writes it; an empty one is an empty text.
@@ -176,6 +204,7 @@ fn content(value: &value::Value) -> Content {
 
 /// Whether tables have so many rows.
 pub(super) async fn rows(handle: &Handle, rows: &BTreeMap<String, usize>) -> Result<Look, String> {
+    let mut differences = Vec::new();
     for (key, expected) in rows {
         let ix = table(handle.protocol(), key)?;
         let Readable::Table(found) = read(handle, ix).await?.value else {
@@ -183,16 +212,20 @@ pub(super) async fn rows(handle: &Handle, rows: &BTreeMap<String, usize>) -> Res
         };
         if found.len() != *expected {
             let keys: Vec<&str> = found.iter().take(10).map(|(key, _)| key.as_ref()).collect();
-            let why = format!("table {key} has {} rows, not {expected}: {}", found.len(), keys.join(", "));
-            return Ok(Look::Not(why));
+            differences.push(format!(
+                "table {key} has {} rows, not {expected}: {}",
+                found.len(),
+                keys.join(", ")
+            ));
         }
     }
-    Ok(Look::Good)
+    Ok(look(&differences))
 }
 
 /// Whether connections are in these states.
 pub(super) async fn states(handle: &Handle, states: &BTreeMap<u32, String>) -> Result<Look, String> {
     let status = handle.fresh_status().await;
+    let mut differences = Vec::new();
     for (index, expected) in states {
         let Some(connection) = status.connections.iter().find(|connection| connection.index == *index) else {
             return Err(format!("the definition has no connection {index}"));
@@ -203,8 +236,8 @@ pub(super) async fn states(handle: &Handle, states: &BTreeMap<u32, String>) -> R
             return Err(format!("connection {index} has no state: it is {}", connection.kind));
         };
         if found != expected {
-            return Ok(Look::Not(format!("connection {index} is {found}, not {expected}")));
+            differences.push(format!("connection {index} is {found}, not {expected}"));
         }
     }
-    Ok(Look::Good)
+    Ok(look(&differences))
 }

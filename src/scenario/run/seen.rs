@@ -80,11 +80,13 @@ impl Cursors {
             // The nearest first; of equally near ones the last.
             differences.reverse();
             differences.sort_by_key(|(difference, _)| std::cmp::Reverse(difference.depth));
-            let nearest: Vec<String> = differences
-                .iter()
-                .take(3)
-                .map(|(difference, entry)| format!("\n  {entry}: {difference}"))
-                .collect();
+            let mut nearest: Vec<String> = Vec::new();
+            for (difference, entry) in &differences {
+                let line = format!("\n  {entry}: {difference}");
+                if nearest.len() < 3 && !nearest.contains(&line) {
+                    nearest.push(line);
+                }
+            }
             Err((differences.len(), nearest.concat()))
         });
         match found {

@@ -70,7 +70,11 @@ fn fails(text: &str, expected: &str) {
     let whole = format!("{ELEMENT}{text}");
     let last =
         whole.lines().collect::<Vec<_>>().iter().rposition(|line| *line == "[[step]]").expect("a step");
-    assert_eq!(line, last + 1, "{}", failure.message);
+    // What does not fit the definition has the place of its value, below that of the step.
+    match failure.column {
+        None => assert_eq!(line, last + 1, "{}", failure.message),
+        Some(column) => assert!(line > last + 1 && column > 1, "{failure:?}"),
+    }
 }
 
 const PEER: &str = r#"
@@ -231,6 +235,10 @@ fn what_is_not_as_expected_is_told() {
     let with = |step: &str| format!("{PEER}\n[[step]]\n{step}");
     let fails = |step: &str, expected: &str| fails(&with(step), expected);
     fails("params = { Value = 5 }\nwithin = \"2s\"", "after 2s: parameter 41 (Value) is 2, not 5");
+    fails(
+        "params = { Value = 5, 10 = \"x\", Level = 3 }\nwithin = \"0s\"",
+        "after 0s: parameter 10 (Line) is empty, not \"x\"\nparameter 11 (Level) is empty, not 3\nparameter 41 (Value) is empty, not 5",
+    );
     fails("params = { 10 = \"x\" }\nwithin = \"0s\"", "after 0s: parameter 10 (Line) is empty, not \"x\"");
     fails("params = { Valu = 5 }", "the definition has no parameter `Valu`; did you mean `Value`?");
     fails("params = { Secret = \"x\" }", "parameter 42 (Secret) is secret");
@@ -399,6 +407,45 @@ fn what_does_not_fit_the_definition_is_told_before_anything_happens() {
     let outcome = played(&text);
     assert_eq!((outcome.steps, outcome.simulated), (0, Duration::ZERO));
     fails(&text, "the definition has no parameter `Nobody`");
+    let place = |step: &str| {
+        let text = format!("[[peer]]\n[[step]]\nwait = \"1h\"\n[[step]]\n{step}");
+        let failure = played(&text).failure.expect(step);
+        assert_eq!(failure.line, Some(ELEMENT.lines().count() + 5), "{step}");
+        format!("{}: {}", failure.column.expect("a column"), failure.message)
+    };
+    assert_eq!(
+        place("params = { Value = 5, Secret = 1 }"),
+        "32: parameter 42 (Secret) is secret: nobody sees its value"
+    );
+    assert!(place("set = { Path = [1] }").starts_with("16: [1] is no value"));
+    assert_eq!(place("rows = { 41 = 5 }"), "15: parameter 41 is no table");
+    assert_eq!(place("script_failed = 'x'"), "17: the definition has no scripts");
+    // States that such a connection never has, instead of a minute of waiting for them.
+    assert_eq!(
+        place("states = { 1 = 'backoff' }"),
+        "16: connection 1 is never `backoff`: connections of requests are idle, ready, timeout"
+    );
+    let of_links = "16: connection 0 is never `timeout`: links are idle, connecting, ready, closing, backoff, rejected, closed";
+    assert_eq!(place("states = { 0 = 'timeout' }"), of_links);
+}
+
+#[test]
+fn a_request_is_found_by_a_pattern_of_its_path() {
+    let outcome = passes(
+        r#"
+[[peer]]
+[[peer.on]]
+request = "GET {match: /stat[a-z]+}"
+answer = { body = { level = 7 } }
+[[step]]
+params = { Level = 7 }
+[[step]]
+requested = "{match: /status|/a b}"
+[[step]]
+requested = "GET {any}"
+"#,
+    );
+    assert_eq!(outcome.steps, 3);
 }
 
 /// Fails with a message that has all these lines.
@@ -440,11 +487,12 @@ within = "5s"
 message = { ask = "other" }
 [[peer.on]]
 message = "{any}"
-times = 0
+times = 1
+send = { odd = 5 }
 [[step]]
 states = { 0 = "ready" }
 [[step]]
-send = { odd = 5 }
+set = { Path = "events" }
 [[step]]
 params = { Value = 5 }
 within = "5s"
@@ -462,19 +510,51 @@ within = "5s"
 }
 
 #[test]
-fn a_link_that_wants_tls_is_told_that_peers_have_none() {
+fn links_and_requests_that_want_tls_get_what_stands_for_it() {
     let (protocol, _) = load::whole(&Source::new("protocol.xml", DEFINITION));
-    let text =
-        "[element.connection.0]\nhost = \"wss://device\"\n[[peer]]\n[[step]]\nstates = { 0 = \"ready\" }";
+    // A certificate that is not there: no TLS is spoken, and nothing of it is read.
+    let text = r#"
+[element.connection.0]
+host = "wss://device"
+tls = { ca = "nowhere.pem" }
+[element.connection.1]
+host = "https://device"
+[[peer]]
+host = "device:443"
+[[peer.on]]
+handshake = { headers = { Host = "device" } }
+send = { state = 4 }
+[[peer.on]]
+request = "GET /status"
+answer = { body = { level = 5 } }
+[[step]]
+params = { Value = 4, Level = 5 }
+[[step]]
+states = { 0 = "ready", 1 = "ready" }
+"#;
     let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
     let outcome = run(&file, &protocol.expect("a protocol"), Path::new("."));
-    let failure = outcome.failure.expect("there is no TLS");
-    assert!(
-        failure.message.contains("it has no certificate: the address of the link has to be `ws://`"),
-        "{}",
-        failure.message
+    assert_eq!(outcome.failure, None);
+}
+
+#[test]
+fn what_the_engine_reports_is_among_the_reasons() {
+    let text = r#"
+[[peer]]
+[[peer.on]]
+handshake = {}
+send = [{ state = "much" }, { state = "more" }, { state = "more" }]
+[[step]]
+params = { Value = 5 }
+within = "5s"
+"#;
+    fails_with(
+        text,
+        &[
+            "after 5s: parameter 41 (Value) is empty, not 5",
+            "a value for parameter 41 was dropped: does not fit the raw type (3 times)",
+        ],
     );
-    assert!(outcome.simulated < Duration::from_secs(1), "{:?}", outcome.simulated);
 }
 
 #[test]
@@ -561,6 +641,21 @@ fn a_script_that_fails_fails_the_scenario_unless_that_is_expected() {
     let other = expected.replace("too much: 6", "too little");
     let (_, message) = played(&format!("{bad}{other}")).expect("it fails otherwise");
     assert!(message.starts_with("after 1m: script 1 failed otherwise: the text: expected"), "{message}");
+    // Each failure can be found, in order, also if others came soon after it.
+    let worse = bad.replace('6', "7");
+    let expected_worse = expected.replace('6', "7");
+    assert_eq!(played(&format!("{bad}{worse}{bad}{expected}{expected_worse}{expected}")), None);
+    assert_eq!(played(&format!("{bad}{worse}{expected_worse}{good}")), None);
+    let (line, message) = played(&format!("{bad}{worse}{expected_worse}{expected}")).expect("it was before");
+    assert_eq!((line, message.starts_with("after 1m: no script has failed")), (Some(7), true), "{message}");
+    let (_, message) = played(&format!("{bad}{worse}{other}")).expect("none is so");
+    assert!(
+        message.contains("; 2 runs of scripts failed, none of them so, and this is the last"),
+        "{message}"
+    );
+    for told in ["script 1 failed: Error: too much: 6", "script 1 failed: Error: too much: 7"] {
+        assert!(message.lines().any(|line| line.starts_with(told)), "{told} is not in {message}");
+    }
 }
 
 fn script_load(definition: &str) -> (Option<Arc<Protocol>>, String) {

@@ -1,74 +1,92 @@
 //! What else went wrong in a scenario that fails, for the people who look for the reason; decides nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
 use crate::element::handle::{TapEvent, WireEvent};
 use crate::element::queue;
-use crate::element::status::{ConnectionStatus, LinkStatus, ScriptStatus, Status};
+use crate::element::status::{ConnectionStatus, LinkStatus, ScriptFault, Status};
+use crate::element::witness::Told;
 use crate::scenario::expect::{Content, cut};
-use crate::scenario::peer::Peer;
+use crate::scenario::peer::{Peer, Repeats};
 
-/// How much is shown of what no rule of a peer fitted.
+/// How much is shown of each: what no rule of a peer fitted, what the engine reported, how scripts failed.
 const SHOWN: usize = 3;
 
-/// Remembers the last message of each connection that no response took.
-#[derive(Default)]
-pub(super) struct Unmatched {
+/// How many failures of scripts are kept for the steps that look for them.
+const MAX_FAILURES: usize = 1_000;
+
+/// Remembers what went wrong: the last message of each connection that no response took, reports, failures of scripts.
+pub(super) struct Noticed {
     tap: Option<queue::Receiver<TapEvent>>,
+    told: queue::Receiver<Told>,
     /// By index of the connection.
-    last: Vec<(u32, String)>,
+    unmatched: Vec<(u32, String)>,
+    reports: Repeats<SHOWN>,
+    /// Each with its number from 0.
+    failures: VecDeque<(u64, Arc<ScriptFault>)>,
 }
 
-impl Unmatched {
-    pub(super) fn new(tap: Option<queue::Receiver<TapEvent>>) -> Self {
-        Self { tap, last: Vec::new() }
+impl Noticed {
+    pub(super) fn new(tap: Option<queue::Receiver<TapEvent>>, told: queue::Receiver<Told>) -> Self {
+        Self { tap, told, unmatched: Vec::new(), reports: Repeats::default(), failures: VecDeque::new() }
+    }
+
+    /// The failures of scripts from a number on, each with its number; those that are older than [`MAX_FAILURES`] are left out.
+    pub(super) fn failures(&self, from: u64) -> impl DoubleEndedIterator<Item = (u64, &ScriptFault)> {
+        let failures = self.failures.iter().map(|(number, fault)| (*number, &**fault));
+        failures.filter(move |(number, _)| *number >= from)
     }
 
     /// Takes what has happened since the last look.
     pub(super) fn look(&mut self) {
+        while let Some(Some(told)) = self.told.recv().now_or_never() {
+            match told {
+                Told::Report(text) => self.reports.add(cut(&text)),
+                Told::ScriptFailed(fault) => {
+                    let number = self.failures.back().map_or(0, |(last, _)| last + 1);
+                    if self.failures.len() >= MAX_FAILURES {
+                        self.failures.pop_front();
+                    }
+                    self.failures.push_back((number, fault));
+                }
+            }
+        }
         let Some(tap) = &mut self.tap else { return };
         while let Some(Some(event)) = tap.recv().now_or_never() {
             if let WireEvent::Received(_, payload, None) = event.wire {
-                self.last.retain(|(connection, _)| *connection != event.connection);
-                self.last.push((event.connection, Content::new(&payload.shown).to_string()));
+                self.unmatched.retain(|(connection, _)| *connection != event.connection);
+                self.unmatched.push((event.connection, Content::new(&payload.shown).to_string()));
             }
         }
     }
 }
 
 /// Everything that may be the reason, a line each.
-pub(super) fn reasons(status: &Status, peers: &[Arc<Peer>], unmatched: &Unmatched) -> Vec<String> {
+pub(super) fn reasons(status: &Status, peers: &[Arc<Peer>], noticed: &Noticed) -> Vec<String> {
     let mut reasons: Vec<String> =
-        status.connections.iter().flat_map(|connection| of_connection(connection, unmatched)).collect();
-    if let Some(scripts) = &status.scripts {
-        reasons.extend(of_scripts(scripts));
-    }
+        status.connections.iter().flat_map(|connection| of_connection(connection, noticed)).collect();
+    reasons.extend(noticed.reports.last(SHOWN));
+    let mut failures = Repeats::<SHOWN>::default();
+    noticed.failures(0).for_each(|(_, fault)| failures.add(of_script(fault)));
+    reasons.extend(failures.last(SHOWN));
     for (number, peer) in peers.iter().enumerate() {
         peer.read(|log| {
-            let skipped = log.unmatched.len().saturating_sub(SHOWN);
-            reasons.extend(log.unmatched.iter().skip(skipped).map(|(what, count)| match count {
-                1 => format!("peer {number}: {what}"),
-                count => format!("peer {number}: {what} ({count} times)"),
-            }));
+            reasons.extend(log.unmatched.last(SHOWN).map(|what| format!("peer {number}: {what}")));
         });
     }
     reasons
 }
 
-/// How scripts failed, if they did.
-pub(super) fn of_scripts(scripts: &ScriptStatus) -> Option<String> {
-    let failed = scripts.last_failure.as_ref().filter(|_| scripts.counters.failures > 0)?;
-    let place = if failed.place.is_empty() { String::new() } else { format!(" ({})", failed.place) };
-    let more = match scripts.counters.failures {
-        1 => String::new(),
-        count => format!("; {count} runs of scripts failed, and this is the last that was told"),
-    };
-    Some(format!("script {} failed: {}{place}{more}", failed.script, cut(&failed.text)))
+/// How a script failed.
+pub(super) fn of_script(fault: &ScriptFault) -> String {
+    let place = if fault.place.is_empty() { String::new() } else { format!(" ({})", fault.place) };
+    format!("script {} failed: {}{place}", fault.script, cut(&fault.text))
 }
 
-fn of_connection(connection: &ConnectionStatus, unmatched: &Unmatched) -> Vec<String> {
+fn of_connection(connection: &ConnectionStatus, noticed: &Noticed) -> Vec<String> {
     let name = match connection.name.as_ref() {
         "" => format!("connection {}", connection.index),
         name => format!("connection {} ({})", connection.index, cut(name)),
@@ -77,7 +95,7 @@ fn of_connection(connection: &ConnectionStatus, unmatched: &Unmatched) -> Vec<St
     if let Some(link) = &connection.link {
         reasons.extend(of_link(&name, link));
         if link.counters.unmatched > 0 {
-            let last = unmatched.last.iter().find(|(index, _)| *index == connection.index);
+            let last = noticed.unmatched.iter().find(|(index, _)| *index == connection.index);
             let last = last.map(|(_, message)| format!(", the last: {message}")).unwrap_or_default();
             let count = link.counters.unmatched;
             let messages = if count == 1 { "message" } else { "messages" };

@@ -25,6 +25,11 @@ pub trait Connector: Send + Sync {
 
     /// Opens one connection; dropping the future gives it up.
     fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Io>>;
+
+    /// Whether its connections are simulated, so that no TLS goes over them and no certificate is needed; default no.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// The real network, without Nagle's delay.

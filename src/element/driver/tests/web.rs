@@ -187,8 +187,15 @@ fn rig_over(http: Http, port: u16, definition: &str, params: &[(i32, &str)]) -> 
     let dials = Environment { system_proxy: System::read(|_| None), ..Environment::of_process() };
     let clock = Clock::at(Wall(EPOCH), 1);
     let stop = CancellationToken::new();
-    let services =
-        Services { gate: gate.clone(), store: None, dials, http, scripts: Default::default(), clock };
+    let services = Services {
+        gate: gate.clone(),
+        store: None,
+        dials,
+        http,
+        scripts: Default::default(),
+        clock,
+        witness: None,
+    };
     let handle = start(Arc::new(spec), services, &mut tasks, stop.clone());
     let (_, calls) = mpsc::unbounded_channel();
     Rig { calls, protocol, handle, gate, tasks, stop }

@@ -139,8 +139,15 @@ async fn watchers_that_have_gone_leave_nothing_behind() {
     let (calls_in, _calls) = mpsc::unbounded_channel();
     let dials = Environment { connector: Arc::new(Net(calls_in)), system_proxy: System::read(|_| None) };
     let clock = Clock::at(Wall(0), 1);
-    let services =
-        Services { gate, store: None, dials, http: Http::default(), scripts: Default::default(), clock };
+    let services = Services {
+        gate,
+        store: None,
+        dials,
+        http: Http::default(),
+        scripts: Default::default(),
+        clock,
+        witness: None,
+    };
     let mut driver = Driver::new(Arc::new(spec(&protocol(""), "", &[])), services, requests);
     for _ in 0..100 {
         let (reply, answer) = tokio::sync::oneshot::channel();

@@ -397,7 +397,7 @@ impl Play {
             self.handle
                 .set(param, value, within)
                 .await
-                .map_err(|error| format!("parameter {key}: {error}"))?;
+                .map_err(|error| format!("`set` of `{key}`: {error}"))?;
         }
         Ok(())
     }

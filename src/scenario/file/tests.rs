@@ -54,7 +54,7 @@ fn what_is_wrong_is_said_with_its_line() {
     };
     check("title = 5", "1:9: invalid type");
     check("\nabc = 5", "2:1: unknown field `abc`");
-    for (text, place) in [("[peer]", "1:1"), ("[step]", "1:1"), ("[[peer]]\n[peer.on]", "2:7")] {
+    for (text, place) in [("[peer]", "1:1"), ("[step]", "1:1"), ("[[peer]]\n[peer.on]", "2:1")] {
         check(
             text,
             &format!("{place}: invalid type: map, expected a list, whose parts begin with double brackets"),

@@ -236,8 +236,8 @@ fn what_is_not_as_expected_is_told() {
     let fails = |step: &str, expected: &str| fails(&with(step), expected);
     fails("params = { Value = 5 }\nwithin = \"2s\"", "after 2s: parameter 41 (Value) is 2, not 5");
     fails(
-        "params = { Value = 5, 10 = \"x\", Level = 3 }\nwithin = \"0s\"",
-        "after 0s: parameter 10 (Line) is empty, not \"x\"\nparameter 11 (Level) is empty, not 3\nparameter 41 (Value) is empty, not 5",
+        "params = { Value = 5, Path = \"x\" }\nwithin = \"2s\"",
+        "after 2s: parameter 8 (Path) is \"events\", not \"x\"\nparameter 41 (Value) is 2, not 5",
     );
     fails("params = { 10 = \"x\" }\nwithin = \"0s\"", "after 0s: parameter 10 (Line) is empty, not \"x\"");
     fails("params = { Valu = 5 }", "the definition has no parameter `Valu`; did you mean `Value`?");
@@ -263,7 +263,7 @@ fn what_is_not_as_expected_is_told() {
     fails("params = { \"41[x]\" = 2 }", "parameter 41 (Value) is no column of a table: it has no row `x`");
     fails("set = { \"Path[x]\" = 2 }", "parameter 58 (Path) is no column of a table");
     fails("script_failed = \"x\"", "the definition has no scripts");
-    fails("set = { Level = \"x\" }", "parameter Level:");
+    fails("set = { Level = \"x\" }", "`set` of `Level`: parameter 11 ");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Comma-separated values and `key=value` as the JSON that they amount to, so that one notation of paths serves all; maps nothing.
 
+use std::io;
+
 use bytes::Bytes;
 
 use crate::language::model::message::Format;
@@ -9,11 +11,15 @@ const MAX_JSON: usize = 64 << 20;
 
 /// The JSON of a message in one of these formats; or what is wrong.
 pub(super) fn to_json(payload: &[u8], format: &Format) -> Result<Bytes, &'static str> {
+    to_json_within(MAX_JSON, payload, format)
+}
+
+fn to_json_within(limit: usize, payload: &[u8], format: &Format) -> Result<Bytes, &'static str> {
     let text = std::str::from_utf8(payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload));
     let text = text.map_err(|_| "not UTF-8")?;
     match format {
-        Format::Csv { separator, header_row } => csv(text, *separator, *header_row),
-        Format::KeyValue { separator } => key_value(text, separator.as_deref()),
+        Format::Csv { separator, header_row } => csv(limit, text, *separator, *header_row),
+        Format::KeyValue { separator } => key_value(limit, text, separator.as_deref()),
         Format::Json | Format::Xml => Ok(Bytes::copy_from_slice(payload)),
     }
 }
@@ -21,6 +27,7 @@ pub(super) fn to_json(payload: &[u8], format: &Format) -> Result<Bytes, &'static
 /// Collects JSON up to a limit.
 struct Writer {
     out: Vec<u8>,
+    limit: usize,
 }
 
 impl Writer {
@@ -31,10 +38,22 @@ impl Writer {
 
     /// Adds a text with its quotes.
     fn text(&mut self, text: &str) -> Result<(), &'static str> {
-        if self.out.len() + text.len() > MAX_JSON {
-            return Err("too long as JSON");
+        serde_json::to_writer(self, text).map_err(|_| "too long as JSON")
+    }
+}
+
+impl io::Write for Writer {
+    /// A character may become six.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.out.len() + bytes.len() > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        serde_json::to_writer(&mut self.out, text).map_err(|_| "too long as JSON")
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -42,13 +61,13 @@ impl Writer {
 ///
 /// A column without a name has its number, from 0. Lines that are shorter lack the last members. Of two columns with one name
 /// the last counts.
-fn csv(text: &str, separator: u8, header_row: bool) -> Result<Bytes, &'static str> {
+fn csv(limit: usize, text: &str, separator: u8, header_row: bool) -> Result<Bytes, &'static str> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let mut writer = Writer { out: Vec::with_capacity(text.len() * 2) };
+    let mut writer = Writer { out: Vec::with_capacity(text.len() * 2), limit };
     let mut record = csv::StringRecord::new();
     let mut names: Vec<String> = Vec::new();
     if header_row && reader.read_record(&mut record).map_err(|_| "no comma-separated values")? {
@@ -83,8 +102,8 @@ fn csv(text: &str, separator: u8, header_row: bool) -> Result<Bytes, &'static st
 /// One object: entries between line breaks or separators, each with a name, `=` or `:`, and a value without the quotes and
 /// blanks around it. Entries without a name or a value, and lines that begin with `#`, are left out; of two with one name the
 /// last counts.
-fn key_value(text: &str, separator: Option<&str>) -> Result<Bytes, &'static str> {
-    let mut writer = Writer { out: Vec::with_capacity(text.len() + text.len() / 4) };
+fn key_value(limit: usize, text: &str, separator: Option<&str>) -> Result<Bytes, &'static str> {
+    let mut writer = Writer { out: Vec::with_capacity(text.len() + text.len() / 4), limit };
     writer.raw(b"{");
     let mut is_first = true;
     let mut add = |writer: &mut Writer, entry: &str| {
@@ -150,7 +169,25 @@ mod tests {
         ] {
             check(&lines, text, expected);
         }
+        assert_eq!(to_json(b"a=1\nb=\xFF", &lines), Err("not UTF-8"));
         let separated = Format::KeyValue { separator: Some(", ".into()) };
         check(&separated, "a=1, b=2,c=3", r#"{"a":"1","b":"2,c=3"}"#);
+    }
+
+    #[test]
+    fn what_becomes_too_long_is_refused() {
+        let (csv, lines) =
+            (Format::Csv { separator: b',', header_row: true }, Format::KeyValue { separator: None });
+        for (format, text) in [
+            // A name for each line, a number for each column without one, six bytes for one.
+            (&csv, format!("{}\n{}", "n".repeat(100), "1\n".repeat(100))),
+            (&csv, format!("v\n{}", ",".repeat(2_000))),
+            (&csv, format!("v\n{}", "\u{1}".repeat(2_000))),
+            (&lines, format!("v={}", "\u{1}".repeat(2_000))),
+            (&lines, "v=\n".repeat(2_000)),
+        ] {
+            assert_eq!(to_json_within(8_000, text.as_bytes(), format), Err("too long as JSON"));
+            assert!(to_json(text.as_bytes(), format).is_ok());
+        }
     }
 }

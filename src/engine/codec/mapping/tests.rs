@@ -253,6 +253,18 @@ fn the_whole_text_can_be_asked_for_of_what_is_no_json() {
 }
 
 proptest! {
+    /// A message that ends too early gives nothing, wherever it was cut.
+    #[test]
+    fn what_is_cut_off_gives_nothing(at in 0_usize..60) {
+        let whole = r#"{"a":[1,{"b":"\u00e9x"}],"v":5.25,"w":"text","n":{"m":-1e3}}"#;
+        let params = params(r#"<bs:Extract path="$.v" pid="1"/><bs:Extract path="$..b" pid="2"/>"#);
+        let got = gathered(&params, whole.as_bytes());
+        prop_assert_eq!((got.sets.len(), got.dropped), (2, 0));
+        let cut = whole.as_bytes().get(..at.min(whole.len() - 1)).expect("a beginning");
+        let got = gathered(&params, cut);
+        prop_assert_eq!((got.sets.len(), got.dropped), (0, 2));
+    }
+
     #[test]
     fn times_are_read_as_they_are_written(seconds in 0_u64..253_402_300_799) {
         let written = crate::value::Wall(seconds % 18_000_000_000 * 1_000_000_000).rfc3339();
@@ -301,4 +313,79 @@ fn values_of_other_formats_are_matched_and_extracted() {
             got.sets.iter().map(|set| (params.describe(set.param).id.0, set.value.clone())).collect();
         assert_eq!((values, got.dropped), (expected, 0), "{format}");
     }
+}
+
+/// What a response in another format gives of a message: how many values were lost, and the others by parameter.
+fn of_format(format: &str, extracts: &str, message: Vec<u8>) -> (u32, Vec<(i32, String)>) {
+    let params = params(&format!(r#"</Response><Response id="2" {format}>{extracts}"#));
+    let mut got = Gathered::default();
+    Message::new(MessageKind::Text, Bytes::from(message)).map(
+        &params.protocol().responses[1].mapping,
+        &params,
+        &mut got,
+    );
+    let values =
+        got.sets.iter().map(|set| (params.describe(set.param).id.0, set.value.to_text().to_string()));
+    (got.dropped, values.collect())
+}
+
+#[test]
+fn hostile_bodies_in_xml_are_bounded() {
+    let extracts = r#"<bs:Extract path="/r/v" pid="1" type="number"/><bs:Extract path="count(//v)" pid="2"/><bs:Extract path="//none" pid="3"/>"#;
+    let check = |message: Vec<u8>, lost: u32, expected: &[(i32, &str)]| {
+        let shown = String::from_utf8_lossy(&message[..message.len().min(40)]).into_owned();
+        let expected: Vec<_> = expected.iter().map(|(param, text)| (*param, (*text).to_owned())).collect();
+        assert_eq!(of_format(r#"bs:format="xml""#, extracts, message), (lost, expected), "{shown}");
+    };
+    check(b"<r><v>5</v><v>6</v></r>".to_vec(), 0, &[(1, "5"), (2, "2")]);
+    // Wrong types, and a path that selects nothing.
+    for wrong in ["NaN", "Infinity", "five", "<w>x</w>"] {
+        check(format!("<r><v>{wrong}</v></r>").into_bytes(), 1, &[(2, "1")]);
+    }
+    // Cut, not well-formed, not text, two attributes of one name.
+    for bad in [
+        &b"<r><v>5</v>"[..],
+        b"<r><v>5</v></",
+        b"<r><v>5</r>",
+        b"<r><v>\xFF</v></r>",
+        b"<r><v a='1' a='2'>5</v></r>",
+        b"",
+    ] {
+        check(bad.to_vec(), 3, &[]);
+    }
+    // 16 MiB of nesting, with an end and without; many nodes.
+    check("<r>".repeat((16 << 20) / 3).into_bytes(), 3, &[]);
+    check(["<r>".repeat(1 << 17), "</r>".repeat(1 << 17)].concat().into_bytes(), 3, &[]);
+    check(format!("<r>{}</r>", "<v>1</v>".repeat(20_000)).into_bytes(), 0, &[(1, "1"), (2, "20000")]);
+}
+
+#[test]
+fn hostile_bodies_in_csv_and_key_value_are_bounded() {
+    let csv = r#"bs:format="csv""#;
+    let rows = r#"<bs:Extract path="$[0].v" pid="1" type="number"/><bs:Extract path="$[*]" type="count" pid="3"/><bs:Extract path="$[0].none" pid="2"/>"#;
+    let pairs = r#"<bs:Extract path="$.v" pid="1" type="number"/><bs:Extract path="$.none" pid="2"/>"#;
+    let check = |format: &str, extracts: &str, message: Vec<u8>, lost: u32, expected: &[(i32, &str)]| {
+        let shown = String::from_utf8_lossy(&message[..message.len().min(40)]).into_owned();
+        let expected: Vec<_> = expected.iter().map(|(param, text)| (*param, (*text).to_owned())).collect();
+        assert_eq!(of_format(format, extracts, message), (lost, expected), "{shown}");
+    };
+    check(csv, rows, b"v,w\n5,x\n".to_vec(), 0, &[(1, "5"), (3, "1")]);
+    // A quote that nothing closes, two columns of one name, wrong types.
+    check(csv, rows, b"w,v\nx,\"5".to_vec(), 0, &[(1, "5"), (3, "1")]);
+    check(csv, rows, b"v,v\n4,5".to_vec(), 0, &[(1, "5"), (3, "1")]);
+    for wrong in ["NaN", "inf", "five", ""] {
+        check(csv, rows, format!("w,v\nx,{wrong}\n").into_bytes(), 1, &[(3, "1")]);
+    }
+    check(csv, rows, b"v\n\xFF\n".to_vec(), 3, &[]);
+    // More lines than notes are kept of.
+    check(csv, rows, ["v\n", &"1\n".repeat(100_000)].concat().into_bytes(), 0, &[(1, "1"), (3, "100000")]);
+
+    let lines = r#"bs:format="keyvalue""#;
+    check(lines, pairs, b"v=5\nv = 6".to_vec(), 0, &[(1, "6")]);
+    for wrong in ["NaN", "five", "", "\"5"] {
+        check(lines, pairs, format!("v={wrong}\nw=1").into_bytes(), 1, &[]);
+    }
+    check(lines, pairs, b"v=5\nw=\xFF".to_vec(), 2, &[]);
+    check(lines, pairs, "=".repeat(1 << 20).into_bytes(), 0, &[]);
+    check(lines, pairs, "v=1\n".repeat(50_000).into_bytes(), 0, &[(1, "1")]);
 }

@@ -30,7 +30,7 @@ const STAND_IN: &str = "device.example";
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The element")]
 pub(super) struct Element {
-    /// Start with the values that a settings file gives to an element
+    /// Start with the values that a settings file gives to an element, and with its limits
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 

@@ -47,3 +47,77 @@ fn with_brackets(text: &str, mut expression: Range<usize>) -> Range<usize> {
     }
     expression
 }
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+    use minijinja::machinery::parse;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::language::model::compile::template::walk::Walk;
+    use crate::language::model::template::environment;
+
+    /// The template as it runs.
+    fn made(text: &str) -> (String, Inserted) {
+        let tree = parse(text, "t", Default::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let mut walk = Walk::default();
+        walk.statement(&tree);
+        with_texts(text, &walk.texts)
+    }
+
+    #[test]
+    fn what_a_text_is_made_of_is_wrapped_with_its_brackets() {
+        for (text, expected) in [
+            ("{{ a }}{{ a | json }}{{ 'a' | upper }}", "{{ a }}{{ a | json }}{{ 'a' | upper }}"),
+            ("{{ a[1:] }}", "{{ T(a)[1:] }}"),
+            ("{{ (a)[1:] }}", "{{ (T(a))[1:] }}"),
+            ("{{ a.b.c[1:] }}", "{{ T(a.b.c)[1:] }}"),
+            ("{{ (a or b).c ~ (')') }}", "{{ T((a or b).c) ~ (')') }}"),
+            ("{{ ((a)|first)[1:] ~ b }}", "{{ (T((a)|first))[1:] ~ T(b) }}"),
+            ("{{ a ~ b ~ c|lower|trim }}", "{{ T(a) ~ T(b) ~ T(c)|lower|trim }}"),
+            (
+                "{% for x in a[b[1:]:] %}{{ x.y[2:][3:] }}{% endfor %}",
+                "{% for x in T(a)[T(b)[1:]:] %}{{ T(x.y)[2:][3:] }}{% endfor %}",
+            ),
+        ] {
+            assert_eq!(made(text).0, expected.replace('T', TEXT_OF), "{text}");
+        }
+    }
+
+    /// Expressions as people write them, and as they do not.
+    fn expressions() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "a", "m.k", "m.m['k']", "l[0]", "l[-1].k", "5", "'é('", "(a)", "(m).k", "l",
+        ]);
+        leaf.prop_map(str::to_owned).prop_recursive(4, 24, 3, |inner| {
+            let one = inner.clone();
+            let two = (inner.clone(), inner.clone());
+            let three = (inner.clone(), inner.clone(), inner);
+            prop_oneof![
+                one.clone().prop_map(|e| format!("({e})[1:]")),
+                one.clone().prop_map(|e| format!("({e} | upper)")),
+                one.clone().prop_map(|e| format!("{e}|trim|length")),
+                one.clone().prop_map(|e| format!("(({e}).k | default(a))")),
+                one.prop_map(|e| format!("[{e}, {{'k': {e}}}][1].k")),
+                two.clone().prop_map(|(e, f)| format!("{e} ~ {f}")),
+                two.clone().prop_map(|(e, f)| format!("({e}~ ( {f} ) )[:2]")),
+                two.prop_map(|(e, f)| format!("({e} or {f}) [ 0 : ]")),
+                three.prop_map(|(e, f, g)| format!("({e} if {f} else {g})")),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Of values that are all there, the same comes out; a place in what runs is one in what was written.
+        #[test]
+        fn without_empty_values_nothing_is_different(before in "é?", all in prop::collection::vec(expressions(), 1..3)) {
+            let text: String = all.iter().map(|e| format!("{before}{{{{ {e} }}}}")).collect();
+            let (runs, inserted) = made(&text);
+            prop_assert_eq!(&text[inserted.written(0..runs.len())], &text);
+            let values = context! { a => "xyz", l => vec![context! { k => "one" }], m => context! { k => "value", m => context! { k => 7 } } };
+            let rendered = |text: &str| environment().render_str(text, &values).map_err(|error| error.kind());
+            prop_assert_eq!(rendered(&runs), rendered(&text), "{} as {}", text, runs);
+        }
+    }
+}

@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     listen: SocketAddr,
 
     /// Speak TLS, with a certificate and its key, both in PEM files: the peers are wss:// and https:// then
-    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
+    #[arg(long, action = clap::ArgAction::Set, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
     tls: Option<Vec<PathBuf>>,
 
     /// Let everything go wrong, whatever the scenario says

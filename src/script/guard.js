@@ -22,10 +22,24 @@
         elements(list, name);
         for (let at = 0; at < rest.length; at++) if (isArray(rest[at])) elements(rest[at], name);
     });
-    guard(String.prototype, ["indexOf", "lastIndexOf", "includes", "split", "replaceAll"], (text, rest, name) => {
-        const part = rest[0];
-        if (typeof part === "string" && part.length > 100 && typeof text === "string" && text.length * part.length > WORK) {
-            throw new Refusal(`${name}: the texts are too long for each other`);
-        }
-    });
+    // What takes the search over, such as a regular expression, is asked for its own method and not for a text.
+    const { match, replace, split } = Symbol;
+    const others = { indexOf: null, lastIndexOf: null, includes: match, split, replace, replaceAll: replace };
+    for (const name of ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"]) {
+        const own = String.prototype[name], other = others[name];
+        const guarded = { [name](...rest) {
+            const part = rest[0];
+            const isText = part !== undefined && (other === null || part === null || part[other] == null);
+            if (this == null || !isText) return apply(own, this, rest);
+            // Made texts here, once: an object could be another one each time.
+            const whole = `${this}`, wanted = `${part}`;
+            if (wanted.length > 100 && whole.length * wanted.length > WORK) {
+                throw new Refusal(`${name}: the texts are too long for each other`);
+            }
+            rest[0] = wanted;
+            return apply(own, whole, rest);
+        } }[name];
+        defineProperty(guarded, "length", { value: own.length, configurable: true });
+        defineProperty(String.prototype, name, { value: guarded, writable: true, configurable: true });
+    }
 })();

@@ -192,6 +192,19 @@ fn a_certificate_that_is_none_is_refused() {
     assert!(told.contains("x.scenario.toml` cannot be used: it has no `BEGIN CERTIFICATE`"), "{told}");
 }
 
+#[test]
+fn two_pairs_of_certificate_and_key_are_refused() {
+    let pair = ["--tls", "certificate.pem", "key.pem"];
+    let output = Command::new(env!("CARGO_BIN_EXE_backshell"))
+        .args(["mock", "x.scenario.toml"])
+        .args([pair, pair].concat())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("'--tls <CERTIFICATE> <KEY>' cannot be used multiple times"), "{told}");
+}
+
 /// What a client gets that is told these words.
 fn talk(mut mock: Mock, words: &[&str]) {
     let Some(folder) = or_skipped(library(Kind::Python)) else { return };

@@ -65,6 +65,10 @@ fn what_cannot_be_interrupted_is_refused() {
         "new Array(2 ** 32 - 1).flat();",
         "'x'.repeat(1e6).indexOf('x'.repeat(5e5) + 'y');",
         "'x'.repeat(1e6).indexOf('x'.repeat(200) + 'y');",
+        "'x'.repeat(1e6).indexOf(['x'.repeat(5e5) + 'y']);",
+        "'x'.repeat(1e6).replace('x'.repeat(5e5) + 'y', '');",
+        "new String('x'.repeat(1e6)).includes('x'.repeat(5e5) + 'y');",
+        "'x'.repeat(1e6).split({ toString: () => 'x'.repeat(5e5) + 'y' });",
     ] {
         check(body, "RangeError: ");
     }
@@ -72,8 +76,9 @@ fn what_cannot_be_interrupted_is_refused() {
         "Atomics.wait(new Int32Array(new SharedArrayBuffer(8)), 0, 0);",
         "TypeError: cannot block in this thread",
     );
-    let all = "[[3, 1, 2].sort().join('-'), [1].concat([2], 3), 'a,b'.split(','), 'abc'.includes('b'), [].sort.length, [].sort.name]";
-    assert_eq!(json(all), r#"["1-2-3",[1,2,3],["a","b"],true,1,"sort"]"#);
+    let all = "[[3, 1, 2].sort().join('-'), [1].concat([2], 3), 'a,b'.split(','), 'abc'.includes('b'), [].sort.length, [].sort.name, \
+               'a-b-c'.replace(/-/g, '+'), 'a-b-c'.replace('-', '+'), 'a1b'.split(/\\d/), 'ab'.split(), ''.replace.length]";
+    assert_eq!(json(all), r#"["1-2-3",[1,2,3],["a","b"],true,1,"sort","a+b+c","a+b-c",["a","b"],["ab"],2]"#);
 }
 
 #[test]

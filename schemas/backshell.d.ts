@@ -103,9 +103,7 @@ interface SLProtocol {
     CheckTrigger(id: number): number;
 
     /** Writes a line into the element's log. */
-    Log(message: string): void;
-    Log(message: string, level: LogLevel): void;
-    Log(message: string, type: LogType, level?: LogLevel): void;
+    Log(message: string, type?: LogType, level?: LogLevel): void;
     Log(type: number, level: number, message: string): void;
 
     /** Adds a row, by its cells in the order of the columns, or by its key alone. Its place, from 1; 0 if it was not taken, because its key is there already, say. */
@@ -139,14 +137,14 @@ interface SLProtocol {
     /** The place of a row, from 1; 0 if there is no such row. */
     GetKeyPosition(table: number, key: string): number;
 
-    /** Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it. */
+    /** Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it. Whether all was taken; what was not is reported. */
     FillArray(table: number, columns: readonly (readonly CellInput[])[]): boolean;
     FillArray(table: number, rows: readonly (readonly CellInput[])[], option: NotifyProtocol.SaveOption): boolean;
 
-    /** Fills a table with columns; rows that are not named stay. */
+    /** Fills a table with columns; rows that are not named stay. Whether all was taken; what was not is reported. */
     FillArrayNoDelete(table: number, columns: readonly (readonly CellInput[])[]): boolean;
 
-    /** Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay. */
+    /** Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay. Whether all was taken; what was not is reported. */
     FillArrayWithColumn(table: number, column: number, keys: readonly string[], values: readonly CellInput[]): boolean;
 
     /** A cell by the places of its row and its column, both from 1; null if it is empty or not there. */
@@ -174,7 +172,7 @@ interface SLProtocol {
     NewRow(): Cell[] | null;
 }
 
-/** The element in a script with `encoding="jscript"`. */
+/** The element in a script with `encoding="jscript"`, and in the files of its `include`. */
 declare const SLScript: SLProtocol;
 
 /** Writes lines into the element's log. */

@@ -24,7 +24,7 @@ use crate::language::model::param::{Bits, Length, Param, ParamKind, SequenceStep
 use crate::value::Value;
 
 pub use fit::round;
-pub use rows::{Cells, Fill};
+pub use rows::{Cells, Fill, NotTaken};
 
 /// What a parameter without a value has.
 pub static EMPTY: Value = Value::Empty;

@@ -49,7 +49,7 @@ pub fn declaration() -> String {
     }
     text.push_str(
         "}\n\n\
-         /** The element in a script with `encoding=\"jscript\"`. */\n\
+         /** The element in a script with `encoding=\"jscript\"`, and in the files of its `include`. */\n\
          declare const SLScript: SLProtocol;\n\n\
          /** Writes lines into the element's log. */\n\
          interface Console {\n",

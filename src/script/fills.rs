@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use rquickjs::{Ctx, Exception, Result, Value as Js};
 
-use crate::engine::logic::TableEdit;
-use crate::engine::param::{Cells, Fill};
+use crate::engine::param::{Cells, Fill, NotTaken};
 use crate::language::model::id::{ParamId, TableIx};
 use crate::language::model::param::ColumnKind;
 use crate::script::allowance::{Allowance, MEMBER};
 use crate::script::lent::{self, Lent};
-use crate::script::tables::{Null, cells, edit, flag, keys_of, table};
+use crate::script::tables::{Null, cells, flag, keys_of, table, told};
 use crate::script::values;
 use crate::value::Value;
 
@@ -28,8 +27,8 @@ fn rows_of<'js>(
 fn turned(
     ctx: &Ctx<'_>,
     allowance: &mut Allowance,
-    lent: &Lent<'_>,
-    table: TableIx,
+    lent: &mut Lent<'_>,
+    (table, method): (TableIx, &str),
     columns: Vec<Vec<Option<Value>>>,
 ) -> Result<Vec<Cells>> {
     let described = lent.engine.protocol().table(table);
@@ -39,10 +38,17 @@ fn turned(
         .enumerate()
         .filter(|(at, column)| column.kind == ColumnKind::Retrieved || *at == usize::from(described.key));
     let places: Vec<usize> = filled.map(|(at, _)| at).collect();
+    let width = described.columns.len();
+    if columns.len() > places.len() {
+        let (given, filled) = (columns.len(), places.len());
+        lent.engine.script_report(lent.now, lent.run.script, || {
+            format!("{method}: {given} columns are given, and {filled} of the table are filled from outside")
+        });
+    }
     let height = columns.iter().map(Vec::len).max().unwrap_or(0);
     // The columns that are not given are cells too.
-    allowance.take(ctx, height.saturating_mul(described.columns.len()).saturating_mul(MEMBER))?;
-    let mut rows = vec![vec![None; described.columns.len()]; height];
+    allowance.take(ctx, height.saturating_mul(width).saturating_mul(MEMBER))?;
+    let mut rows = vec![vec![None; width]; height];
     for (place, column) in places.into_iter().zip(columns) {
         for (row, value) in rows.iter_mut().zip(column) {
             if let Some(cell) = row.get_mut(place) {
@@ -53,28 +59,85 @@ fn turned(
     Ok(rows)
 }
 
-fn fill<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>], method: &str, mode: Fill) -> Result<Js<'js>> {
+/// What the lists are that a table is filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lists {
+    Rows,
+    Columns,
+}
+
+fn fill<'js>(
+    ctx: &Ctx<'js>,
+    arguments: &[Js<'js>],
+    method: &str,
+    lists: Lists,
+    mode: Fill,
+) -> Result<Js<'js>> {
     let mut allowance = Allowance::default();
-    let lists = rows_of(ctx, &mut allowance, method, arguments.get(1))?;
-    let option = values::whole(arguments.get(2));
+    let given = rows_of(ctx, &mut allowance, method, arguments.get(1))?;
     lent::with(ctx, |mut lent| {
         let Some(table) = table(ctx, &mut lent, method, arguments.first())? else {
             return Ok(flag(ctx, false));
         };
-        let (rows, mode) = match option {
-            Some(option) => (lists, if option == 1 { Fill::Merge } else { mode }),
-            None => (turned(ctx, &mut allowance, &lent, table, lists)?, mode),
+        let rows = match lists {
+            Lists::Rows => given,
+            Lists::Columns => turned(ctx, &mut allowance, &mut lent, (table, method), given)?,
         };
-        Ok(flag(ctx, edit(ctx, &mut lent, method, table, TableEdit::Fill { rows, mode })?))
+        put(ctx, &mut lent, method, table, rows, mode)
     })
 }
 
+/// Fills a table as far as it takes the rows; reports what it does not. Whether it took all.
+fn put<'js>(
+    ctx: &Ctx<'js>,
+    lent: &mut Lent<'_>,
+    method: &str,
+    table: TableIx,
+    rows: Vec<Cells>,
+    mode: Fill,
+) -> Result<Js<'js>> {
+    match lent.engine.script_fill(lent.now, table, rows, mode) {
+        Ok(NotTaken { first: None, .. }) => Ok(flag(ctx, true)),
+        Ok(NotTaken { rows, cells, first: Some(first) }) => {
+            let protocol = lent.engine.protocol();
+            let id = protocol.param(protocol.table(table).param).id;
+            lent.engine.script_report(lent.now, lent.run.script, || {
+                format!("{method}: {rows} rows and {cells} cells for table {id} were not taken; the first: {first}")
+            });
+            Ok(flag(ctx, false))
+        }
+        Err(why) => {
+            told(ctx, lent, method, table, &why)?;
+            Ok(flag(ctx, false))
+        }
+    }
+}
+
 pub(super) fn fill_array<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
-    fill(ctx, arguments, "FillArray", Fill::Replace)
+    const NAME: &str = "FillArray";
+    // The original has a time and a flag at this place, too: they are no numbers.
+    let (lists, mode) = match arguments.get(2).filter(|option| option.is_number()) {
+        None => (Lists::Columns, Fill::Replace),
+        option => match values::whole(option) {
+            Some(0) => (Lists::Rows, Fill::Replace),
+            Some(1) => (Lists::Rows, Fill::Merge),
+            Some(_) | None => {
+                let why = format!("{NAME}: the option is `SaveOption.Full` or `SaveOption.Partial`");
+                return Err(Exception::throw_range(ctx, &why));
+            }
+        },
+    };
+    fill(ctx, arguments, NAME, lists, mode)
 }
 
 pub(super) fn fill_array_no_delete<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
-    fill(ctx, arguments, "FillArrayNoDelete", Fill::Merge)
+    const NAME: &str = "FillArrayNoDelete";
+    if arguments.get(2).is_some_and(Js::is_number) {
+        let why =
+            format!("{NAME} takes columns and no option: `FillArray` takes rows, with `SaveOption.Partial`");
+        return Err(Exception::throw_type(ctx, &why));
+    }
+    fill(ctx, arguments, NAME, Lists::Columns, Fill::Merge)
 }
 
 pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
@@ -108,9 +171,16 @@ pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>])
             *cells.get_mut(key_column)? = Some(Value::Text(key));
             Some(cells)
         };
+        let lacking = keys.iter().filter(|key| key.is_none()).count();
+        if lacking > 0 {
+            lent.engine.script_report(lent.now, lent.run.script, || {
+                format!("{NAME}: {lacking} of the keys are neither a text nor a number")
+            });
+        }
         allowance.take(ctx, keys.len().saturating_mul(width).saturating_mul(MEMBER))?;
         let pairs = keys.into_iter().zip(given).filter_map(|(key, value)| Some((key?, value)));
         let rows = pairs.filter_map(row).collect();
-        Ok(flag(ctx, edit(ctx, &mut lent, NAME, table, TableEdit::Fill { rows, mode: Fill::Merge })?))
+        let all = put(ctx, &mut lent, NAME, table, rows, Fill::Merge)?;
+        Ok(if lacking == 0 { all } else { flag(ctx, false) })
     })
 }

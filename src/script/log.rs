@@ -1,4 +1,5 @@
-//! What scripts write into the element's log: `console` and `Log`, bounded in number and length; hides no secrets, which the engine does.
+//! What scripts write into the element's log: `console` and `Log`, bounded in number and length; hides no secrets, which the engine and
+//! the driver do.
 
 use rquickjs::function::Rest;
 use rquickjs::{Ctx, Function, Object, Result, Value as Js};

@@ -128,9 +128,7 @@ pub static METHODS: &[Method] = &[
         "Log",
         Nothing,
         [
-            "(message: string): void",
-            "(message: string, level: LogLevel): void",
-            "(message: string, type: LogType, level?: LogLevel): void",
+            "(message: string, type?: LogType, level?: LogLevel): void",
             "(type: number, level: number, message: string): void"
         ],
         "Writes a line into the element's log.",
@@ -207,21 +205,21 @@ pub static METHODS: &[Method] = &[
             "(table: number, columns: readonly (readonly CellInput[])[]): boolean",
             "(table: number, rows: readonly (readonly CellInput[])[], option: NotifyProtocol.SaveOption): boolean"
         ],
-        "Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it.",
+        "Fills a table: with columns, or with rows if an option is given. Rows that are not named go, unless it is `SaveOption.Partial`. Null empties a cell, undefined leaves it. Whether all was taken; what was not is reported.",
         fills::fill_array
     ),
     method!(
         "FillArrayNoDelete",
         Table,
         ["(table: number, columns: readonly (readonly CellInput[])[]): boolean"],
-        "Fills a table with columns; rows that are not named stay.",
+        "Fills a table with columns; rows that are not named stay. Whether all was taken; what was not is reported.",
         fills::fill_array_no_delete
     ),
     method!(
         "FillArrayWithColumn",
         Table,
         ["(table: number, column: number, keys: readonly string[], values: readonly CellInput[]): boolean"],
-        "Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay.",
+        "Fills one column, named by its parameter, of the rows with these keys; missing rows are added, others stay. Whether all was taken; what was not is reported.",
         fills::fill_array_with_column
     ),
     method!(

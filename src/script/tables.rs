@@ -103,7 +103,7 @@ pub(super) fn keys_of<'js>(
     members.iter().map(one).collect()
 }
 
-pub(super) fn edit<'js>(
+fn edit<'js>(
     ctx: &Ctx<'js>,
     lent: &mut Lent<'_>,
     method: &str,
@@ -115,7 +115,13 @@ pub(super) fn edit<'js>(
     Ok(false)
 }
 
-fn told<'js>(ctx: &Ctx<'js>, lent: &mut Lent<'_>, method: &str, table: TableIx, why: &Refused) -> Result<()> {
+pub(super) fn told(
+    ctx: &Ctx<'_>,
+    lent: &mut Lent<'_>,
+    method: &str,
+    table: TableIx,
+    why: &Refused,
+) -> Result<()> {
     let protocol = lent.engine.protocol();
     let id = protocol.param(protocol.table(table).param).id;
     refused(ctx, lent, &format!("{method}: a change of table {id}"), why)
@@ -229,7 +235,14 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
         let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else { return Ok(number(ctx, 0)) };
         match several {
             Some(keys) => {
-                let keys = keys_of(ctx, &mut allowance, &keys)?.into_iter().flatten().collect();
+                let keys = keys_of(ctx, &mut allowance, &keys)?;
+                let lacking = keys.iter().filter(|key| key.is_none()).count();
+                if lacking > 0 {
+                    lent.engine.script_report(lent.now, lent.run.script, || {
+                        format!("{NAME}: {lacking} of the keys are neither a text nor a number")
+                    });
+                }
+                let keys = keys.into_iter().flatten().collect();
                 match lent.engine.script_delete_rows(lent.now, table, keys) {
                     Ok(missing) => {
                         if let Some(first) = missing.first() {
@@ -240,11 +253,13 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
                     Err(why) => told(ctx, &mut lent, NAME, table, &why)?,
                 }
             }
-            None => {
-                if let Some(key) = key_of(&lent, table, arguments.get(1), 1) {
-                    edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?;
+            None => match key_of(&lent, table, arguments.get(1), 1) {
+                Some(key) => _ = edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?,
+                None => {
+                    lent.engine
+                        .script_report(lent.now, lent.run.script, || format!("{NAME}: there is no such row"));
                 }
-            }
+            },
         }
         Ok(number(ctx, lent.engine.params().rows(table).len()))
     })

@@ -105,6 +105,9 @@ impl Rig {
             match effect {
                 Effect::ScriptLog(line) => {
                     let mark = if line.severity == Severity::Note { "" } else { "! " };
+                    if line.suppressed > 0 {
+                        self.log.push(format!("{} lines were left out", line.suppressed));
+                    }
                     self.log.push(format!("{mark}{}", line.text));
                 }
                 Effect::ScriptFailed(failed) => {

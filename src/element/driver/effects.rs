@@ -89,7 +89,8 @@ impl Driver {
         let described = self.engine.protocol().script(failed.script);
         let (element, script, name) = (&self.spec.name, described.id, &described.name);
         let Failure { text, place, stack } = &failed.failure;
-        let (text, stack) = (self.masked_text(text), self.masked_text(stack));
+        let mut mask = self.mask();
+        let (text, stack) = (self.masked_with(&mut mask, text), self.masked_with(&mut mask, stack));
         let more = if failed.suppressed > 0 {
             format!(" ({} more since the last report)", failed.suppressed)
         } else {

@@ -83,9 +83,9 @@ pub enum Effect {
     },
     /// Something that people should know.
     Report(Report),
-    /// A script wrote a line into the element's log; it may hold secrets.
+    /// A script wrote a line into the element's log. What was a secret then is hidden; whoever tells it hides what is one by then.
     ScriptLog(Box<ScriptLine>),
-    /// A script failed; the texts may hold secrets.
+    /// A script failed. In the texts, what was a secret then is hidden; whoever tells them hides what is one by then.
     ScriptFailed(Box<ScriptFailure>),
 }
 

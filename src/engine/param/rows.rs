@@ -23,6 +23,23 @@ pub enum Fill {
     Merge,
 }
 
+/// What of a fill was not taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotTaken {
+    /// How many rows: they have no key, or the table is full.
+    pub rows: u64,
+    /// How many cells of other rows: they do not fit.
+    pub cells: u64,
+    /// The first of all: where it is, and why.
+    pub first: Option<Rejected>,
+}
+
+impl NotTaken {
+    fn tell(&mut self, row: usize, param: Option<i32>, why: Rejected) {
+        self.first.get_or_insert_with(|| Rejected::InRow { row, param, why: Box::new(why) });
+    }
+}
+
 /// The state of a row in a column of type `state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowState {
@@ -183,20 +200,35 @@ impl Params {
         {
             return self.reject(rejected);
         }
+        self.fill_as_far(table, rows, mode, origin).0
+    }
+
+    /// As [`Params::fill`] of a script or a message: what can be taken is. Also tells what was not.
+    pub fn fill_as_far(
+        &mut self,
+        table: TableIx,
+        rows: Vec<Cells>,
+        mode: Fill,
+        origin: Origin,
+    ) -> (Outcome, NotTaken) {
         let room = match mode {
             Fill::Replace => 2 * MAX_ROWS,
             Fill::Merge => MAX_ROWS,
         };
         let mut filling = self.filling(table, MAX_ROWS, room);
-        for cells in rows {
-            let taken = self.fill_row(&mut filling, cells, origin);
-            self.rejected += u64::from(!taken);
+        let mut not_taken = NotTaken::default();
+        for (row, cells) in (1..).zip(rows) {
+            if let Err(why) = self.fill_row(&mut filling, (row, cells), origin, &mut not_taken) {
+                not_taken.rows += 1;
+                not_taken.tell(row, None, why);
+            }
         }
+        self.rejected += not_taken.rows + not_taken.cells;
         let gone = match mode {
             Fill::Replace => self.keep_seen(&filling),
             Fill::Merge => 0,
         };
-        self.table_event(table, filling.changed > 0 || gone > 0, origin)
+        (self.table_event(table, filling.changed > 0 || gone > 0, origin), not_taken)
     }
 
     /// Whether all rows can be taken; those with one key are one.
@@ -240,14 +272,27 @@ impl Params {
         Outcome::Event(Event { param, place, origin, differs, previous: Value::Empty })
     }
 
-    /// One row of a fill; whether it was taken.
-    fn fill_row(&mut self, filling: &mut Filling, cells: Cells, origin: Origin) -> bool {
+    /// One row of a fill, by its number from 1; cells that do not fit are told.
+    fn fill_row(
+        &mut self,
+        filling: &mut Filling,
+        (row, cells): (usize, Cells),
+        origin: Origin,
+        not_taken: &mut NotTaken,
+    ) -> Result<(), Rejected> {
         let table = filling.table;
-        let Ok(key) = self.key_of(table, &cells, origin) else { return false };
-        let Some(spot) = self.spot(filling, &key) else { return false };
-        let (kept, dropped) = self.fitting_cells(table, &key, cells, origin);
-        self.rejected += dropped;
-        self.put(filling, key, spot, kept) != RowOutcome::NoPlace
+        let key = self.key_of(table, &cells, origin)?;
+        let spot = self.spot(filling, &key).ok_or(Rejected::Full)?;
+        let (kept, dropped, first) = self.fitting_cells(table, &key, cells, origin);
+        if self.put(filling, key, spot, kept) == RowOutcome::NoPlace {
+            return Err(Rejected::Full);
+        }
+        not_taken.cells += dropped;
+        if let Some((column, why)) = first {
+            let of = self.protocol.table(table).columns.get(usize::from(column));
+            not_taken.tell(row, of.map(|of| self.describe(of.param).id.0), why);
+        }
+        Ok(())
     }
 
     fn try_add(&mut self, table: TableIx, cells: Cells, origin: Origin) -> Result<Arc<str>, Rejected> {
@@ -324,24 +369,27 @@ impl Params {
         given.map(|(column, value)| Ok((column, self.fit_cell(table, key, column, value, origin)?))).collect()
     }
 
-    /// The cells that fit, and how many do not.
+    /// The cells that fit, how many do not, and the first of these.
     fn fitting_cells(
         &self,
         table: TableIx,
         key: &str,
         cells: Cells,
         origin: Origin,
-    ) -> (Vec<(u16, Value)>, u64) {
-        let mut dropped = 0;
+    ) -> (Vec<(u16, Value)>, u64, Option<(u16, Rejected)>) {
+        let (mut dropped, mut first) = (0, None);
         let mut kept = Vec::with_capacity(cells.len());
         for (column, cell) in (0_u16..).zip(cells) {
             match cell.map(|value| self.fit_cell(table, key, column, value, origin)) {
                 Some(Ok(value)) => kept.push((column, value)),
-                Some(Err(_)) => dropped += 1,
+                Some(Err(why)) => {
+                    dropped += 1;
+                    first.get_or_insert((column, why));
+                }
                 None => {}
             }
         }
-        (kept, dropped)
+        (kept, dropped, first)
     }
 
     pub(super) fn fit_cell(

@@ -8,7 +8,7 @@ use crate::engine::logic::stack::{Fired, Frame};
 use crate::engine::logic::trace::{RowsEdit, Step};
 use crate::engine::logic::{Engine, TableEdit};
 use crate::engine::param::change::{Event, Place};
-use crate::engine::param::{Cells, Origin, Outcome, Rejected};
+use crate::engine::param::{Cells, Fill, NotTaken, Origin, Outcome, Rejected};
 use crate::language::model::id::{ParamIx, ScriptIx, TableIx, TriggerIx};
 use crate::language::model::logic::Item;
 use crate::value::{Context, Value};
@@ -101,6 +101,24 @@ impl Engine {
             self.note_script(|script| Step::ScriptRows { script, table, edit });
         }
         self.after_set(ctx, outcome)
+    }
+
+    /// A script fills a table, as far as it takes the rows; gives what it did not.
+    ///
+    /// # Errors
+    ///
+    /// Too much was set; nothing changed.
+    pub fn script_fill(
+        &mut self,
+        ctx: &mut Context,
+        table: TableIx,
+        rows: Vec<Cells>,
+        mode: Fill,
+    ) -> Result<NotTaken, Refused> {
+        self.spend(rows.iter().flatten().flatten().map(weight).sum())?;
+        let (outcome, not_taken) = self.params.fill_as_far(table, rows, mode, Origin::Script);
+        self.after_set(ctx, outcome)?;
+        Ok(not_taken)
     }
 
     /// A script adds a row; gives its key.

@@ -17,6 +17,7 @@ pub mod host;
 mod lent;
 pub mod load;
 mod log;
+pub mod lost;
 mod machine;
 pub mod methods;
 mod names;

@@ -19,6 +19,7 @@ use crate::element::clock::Clock;
 use crate::element::driver::Services;
 use crate::element::gate::Gate;
 use crate::engine::link::budget::Limits;
+use crate::script::lost;
 use crate::script::pool::{self, Pool};
 use crate::settings::{LogFormat, Settings};
 use crate::store::Store;
@@ -88,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
         .enable_all()
         .thread_stack_size(pool::STACK)
         // A worker whose element runs a script needs a thread for its other tasks, however many scripts run already.
-        .max_blocking_threads(scripts.saturating_add(BLOCKING))
+        .max_blocking_threads(scripts.saturating_add(lost::MAX_LOST).saturating_add(BLOCKING))
         .build()?;
     let status = runtime.block_on(daemon(arguments.config.clone(), loaded, format));
     // What hangs in a blocking call (a name service, a disk) must not hold up the end.

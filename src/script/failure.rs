@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rquickjs::{CatchResultExt, CaughtError, Ctx, Error, Exception, Result};
 
 use crate::engine::logic::script::{Failure, cut};
+use crate::language::model::id::ScriptIx;
 use crate::language::model::script::{Body, Dialect, Script, Scripts};
 use crate::language::source::Position;
 use crate::script::values;
@@ -25,14 +26,11 @@ const MAX_CALLS: usize = 16;
 const MAX_TEXT: usize = 1_000;
 
 /// What stands in front of the text of a `jscript`, on its first line.
-pub(super) const CLASSIC_HEAD: &str = "(function (SLScript, protocol) {";
+pub(super) const CLASSIC_HEAD: &str = "(function (SLScript) {";
 
-/// What the module of a script in the definition is called; no file is called so.
+/// What a script is called where it runs; no file is called so.
 pub(super) fn module_name(script: &Script) -> String {
-    match &script.body {
-        Body::Inline { .. } => format!("QAction:{}", script.id),
-        Body::File(file) => file.path.to_string(),
-    }
+    format!("QAction:{}", script.id)
 }
 
 /// A place in what QuickJS was given.
@@ -163,22 +161,25 @@ pub(super) struct Map<'a> {
 impl Map<'_> {
     /// The place in the definition's file, if it is there: offset, line and column.
     pub(super) fn in_definition(&self, place: &Place) -> Option<(u32, Position)> {
+        let (at, script) = self.script(place)?;
+        self.scripts.in_definition(at, unwrapped(script.dialect, place.position))
+    }
+
+    /// The script that a place is in, and not in a file that it imports.
+    fn script(&self, place: &Place) -> Option<(ScriptIx, &Script)> {
         let id: i32 = place.module.strip_prefix("QAction:")?.parse().ok()?;
-        let script = self.scripts.list.iter().find(|script| script.id.0 == id)?;
-        let Body::Inline { text, places } = &script.body else { return None };
-        Some(places.of(text, unwrapped(script.dialect, place.position)))
+        let (at, script) = self.scripts.list.iter().enumerate().find(|(_, script)| script.id.0 == id)?;
+        Some((ScriptIx::new(at)?, script))
     }
 
     /// A place in words: `protocol.xml:12:5`, `lib/a.js:3:1`.
     pub(super) fn words(&self, place: &Place) -> String {
         let (file, Position { line, column }) = match self.in_definition(place) {
             Some((_, position)) => (self.definition, position),
-            None => {
-                let of = |script: &&Script| module_name(script) == place.module;
-                let dialect =
-                    self.scripts.list.iter().find(of).map_or(Dialect::Module, |script| script.dialect);
-                (place.module.as_str(), unwrapped(dialect, place.position))
-            }
+            None => match self.script(place).map(|(_, script)| (&script.body, script.dialect)) {
+                Some((Body::File(file), dialect)) => (&*file.path, unwrapped(dialect, place.position)),
+                Some((Body::Inline { .. }, _)) | None => (place.module.as_str(), place.position),
+            },
         };
         format!("{file}:{line}:{column}")
     }

@@ -131,6 +131,16 @@ impl Scripts for Host {
     }
 }
 
+/// Runs no script of an element, and says why each time that one is due.
+#[derive(Debug)]
+pub struct Off(pub String);
+
+impl Scripts for Off {
+    fn run(&mut self, _: &mut Engine, _: &mut Context, _: &Run) -> Result<(), Failure> {
+        Err(Failure { text: self.0.clone(), ..Failure::default() })
+    }
+}
+
 /// Stands in for a [`Host`] while one of its scripts runs: what that causes runs in the same JavaScript engine.
 #[derive(Debug)]
 pub(super) struct Nested;

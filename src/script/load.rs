@@ -23,7 +23,7 @@ use crate::script::host::Limits;
 use crate::script::machine;
 use crate::script::methods::{METHODS, Refers};
 use crate::script::names::{named, unknown};
-use crate::script::source::{self, Found, Texts};
+use crate::script::source::{self, Files, Found, Texts};
 
 /// The largest file of a script.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -61,7 +61,8 @@ pub fn whole(source: &Source, folder: Option<&Path>) -> Loaded {
     read_named(&protocol, &shelf, &mut report);
     let mut check = Check { protocol: &protocol, definition: source.name(), report: &mut report };
     let clock = Arc::new(Clock::new());
-    match machine::context(&Limits::default(), &clock, Shared(Arc::clone(&shelf))) {
+    let files = Files::new(Shared(Arc::clone(&shelf)), &protocol.scripts);
+    match machine::context(&Limits::default(), &clock, files) {
         Ok(context) => context.with(|ctx| check.all(&ctx, &clock, &shelf)),
         Err(error) => {
             let message = format!("scripts cannot be parsed: {error}");
@@ -207,7 +208,7 @@ impl Check<'_> {
         let scripts = &self.protocol.scripts.list;
         let mut parsed: BTreeSet<&str> = BTreeSet::new();
         for script in scripts {
-            if let Body::File(file) = &script.body {
+            if let (Body::File(file), Dialect::Classic) = (&script.body, script.dialect) {
                 parsed.insert(&file.path);
             }
         }
@@ -241,7 +242,7 @@ impl Check<'_> {
             let Some(text) = text else { continue };
             let outer = clock.begin(Limits::default().time);
             match script.dialect {
-                Dialect::Module => self.module(ctx, script, &text),
+                Dialect::Module => self.module(ctx, script),
                 Dialect::Classic => {
                     let compiled = source::classic(ctx, script, &text);
                     if let Err(thrown) = caught(ctx, compiled) {
@@ -254,8 +255,8 @@ impl Check<'_> {
         self.includes(ctx, clock, shelf);
     }
 
-    fn module(&mut self, ctx: &Ctx<'_>, script: &Script, text: &str) {
-        let declared = Module::declare(ctx.clone(), module_name(script), text.as_bytes());
+    fn module(&mut self, ctx: &Ctx<'_>, script: &Script) {
+        let declared = Module::declare(ctx.clone(), module_name(script), source::module(script));
         if let Err(thrown) = caught(ctx, declared) {
             self.bad(script, Severity::Error, "", thrown);
             return;
@@ -263,7 +264,7 @@ impl Check<'_> {
         if script.triggers.is_empty() {
             return;
         }
-        let found = match caught(ctx, Found::load(ctx, script, text)) {
+        let found = match caught(ctx, Found::load(ctx, script)) {
             Ok(found) => found,
             Err(thrown) => {
                 self.bad(script, Severity::Warning, "loading it fails: ", thrown);

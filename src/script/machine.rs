@@ -84,11 +84,15 @@ impl std::fmt::Debug for Machine {
 }
 
 /// A context, bounded, with a loader; the clock stops what runs too long.
-pub(super) fn context(limits: &Limits, clock: &Arc<Clock>, texts: impl Texts + 'static) -> Result<Context> {
+pub(super) fn context(
+    limits: &Limits,
+    clock: &Arc<Clock>,
+    files: Files<impl Texts + 'static>,
+) -> Result<Context> {
     let runtime = Runtime::new()?;
     runtime.set_memory_limit(limits.memory);
     runtime.set_max_stack_size(Limits::STACK);
-    runtime.set_loader(Names, Files(texts));
+    runtime.set_loader(Names, files);
     let watch = Arc::clone(clock);
     runtime.set_interrupt_handler(Some(Box::new(move || watch.is_over())));
     let context = Context::custom::<Language>(&runtime)?;
@@ -110,7 +114,8 @@ impl Machine {
     /// Makes an engine with `protocol` in it; no script has run in it.
     pub(super) fn new(plan: &Arc<Plan>, clock: &Arc<Clock>) -> std::result::Result<Self, Failure> {
         let failed = |text: &str| Failure { text: text.to_owned(), ..Failure::default() };
-        let context = context(&plan.limits, clock, Planned(Arc::clone(plan)));
+        let files = Files::new(Planned(Arc::clone(plan)), &plan.protocol.scripts);
+        let context = context(&plan.limits, clock, files);
         let context = context.map_err(|error| failed(&error.to_string()))?;
         context.runtime().set_host_promise_rejection_tracker(Some(Box::new(note_rejection)));
         let made = context.with(|ctx| {
@@ -176,12 +181,6 @@ impl Inside for In<'_, '_> {
         // Of a run that is over there is only as much left as it takes to notice.
         if clock.is_over() {
             return Err(self.failure(thrown("interrupted")));
-        }
-        if self.state.depth.get() == 0
-            && let Some(rejected) = self.ctx.userdata::<Rejected<'_>>()
-        {
-            // Those of a script that did not load have been told as its failure.
-            rejected.borrow_mut().clear();
         }
         let outer = clock.begin(self.state.limit.get());
         self.state.depth.update(|depth| depth + 1);
@@ -267,6 +266,11 @@ impl<'js> In<'_, 'js> {
         }
     }
 
+    /// How long the list of rejected promises is.
+    fn rejected(&self) -> usize {
+        self.ctx.userdata::<Rejected<'_>>().map_or(0, |rejected| rejected.borrow().len())
+    }
+
     /// Tells of promises that were rejected while nobody waited for them.
     fn tell_rejections(&self) {
         let rejected = match self.ctx.userdata::<Rejected<'js>>() {
@@ -295,7 +299,13 @@ impl<'js> In<'_, 'js> {
         let found = match found {
             Some(found) => found,
             None => {
-                let slots = caught(&self.ctx, self.load(described))?;
+                let before = self.rejected();
+                let slots = caught(&self.ctx, self.load(described));
+                if let (Err(_), Some(rejected)) = (&slots, self.ctx.userdata::<Rejected<'_>>()) {
+                    // They are told as the failure of the script.
+                    rejected.borrow_mut().truncate(before);
+                }
+                let slots = slots?;
                 let slot = slots.get(entry).copied().flatten();
                 if let Some(place) = self.state.loaded.borrow_mut().get_mut(script.index()) {
                     *place = Some(slots);
@@ -308,18 +318,18 @@ impl<'js> In<'_, 'js> {
 
     /// Loads a script: runs the statements of a module once, and finds its functions.
     fn load(&self, script: &Script) -> Result<Box<[Option<Slot>]>> {
-        let text = text_of(script, &self.state.plan.protocol.scripts);
-        let text = text.map_err(|why| Exception::throw_reference(&self.ctx, &why))?;
         let wanted = script.triggers.len().max(1);
         let functions: Vec<Option<(Function<'js>, Js<'js>)>> = match script.dialect {
             Dialect::Module => {
-                let found = Found::load(&self.ctx, script, &text)?;
+                let found = Found::load(&self.ctx, script)?;
                 (0..wanted).map(|at| found.entry(&self.ctx, script.entry(at))).collect::<Result<_>>()?
             }
             Dialect::Classic => {
                 for file in &script.includes {
                     self.include(&file.path)?;
                 }
+                let text = text_of(script, &self.state.plan.protocol.scripts);
+                let text = text.map_err(|why| Exception::throw_reference(&self.ctx, &why))?;
                 let function = classic(&self.ctx, script, &text)?;
                 let this = Js::new_undefined(self.ctx.clone());
                 vec![Some((function, this)); wanted]
@@ -348,6 +358,10 @@ impl<'js> In<'_, 'js> {
             return Ok(());
         }
         let text = self.state.plan.protocol.scripts.files.get(path).cloned().unwrap_or_default();
+        // Its functions are no arguments of a script's: what they call stands where all see it.
+        if let Some(list) = self.ctx.userdata::<Vec<Js<'js>>>() {
+            self.ctx.globals().set("SLScript", list.first().cloned())?;
+        }
         self.ctx.eval_with_options::<(), _>(text.as_bytes(), sloppy(path))?;
         self.state.included.borrow_mut().insert(Arc::clone(path));
         Ok(())

@@ -1,7 +1,8 @@
 //! The threads that scripts run on: a bounded number, taken in the order of asking; knows no script and no element.
 //!
 //! An element is moved to a thread for a turn, with all its state, and comes back. Elements whose last turn took long may
-//! have half of the threads at most, so that those whose scripts are quick never wait for them. An element whose last turns
+//! have half of the threads at most, so that those whose scripts are quick wait for them only while they are not known as
+//! slow yet, and otherwise for each other. An element whose last turns
 //! were short stays where it is while a place is free: its worker hands all other tasks to another thread for that turn.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::script::host::Limits;
+use crate::script::lost::Losses;
 use crate::tasks::{Ended, blocking};
 
 /// How many threads there are at most, unless the settings say otherwise.
@@ -90,19 +92,27 @@ impl Pace {
     }
 }
 
-/// The place of a turn that runs where its element is; whoever watches it frees the place of one that never ends.
+/// What a turn has of the pool: one of all threads, and one of those for slow elements if its element is.
+type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// The place of a turn; whoever watches it frees the place of one that never ends.
 #[derive(Debug, Default)]
-pub struct Place(Mutex<Option<OwnedSemaphorePermit>>);
+pub struct Place(Mutex<Option<Permits>>);
 
 impl Place {
-    fn put(&self, permit: Option<OwnedSemaphorePermit>) {
-        let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), permit);
-        drop(old);
+    fn put(&self, permits: Option<Permits>) -> Option<Permits> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), permits)
     }
 
-    /// Gives the place back although the turn goes on; without a turn in place it does nothing.
+    /// Gives the place back although the turn goes on; without a turn it does nothing.
     pub fn free(&self) {
-        self.put(None);
+        drop(self.put(None));
+    }
+
+    /// Takes the place away, for whoever gives it back when the turn has ended.
+    #[must_use]
+    pub fn take(&self) -> Self {
+        Self(Mutex::new(self.put(None)))
     }
 }
 
@@ -122,6 +132,7 @@ pub struct Pool {
     slow: Arc<Semaphore>,
     /// How many turns ran where their elements were.
     in_place: Arc<AtomicU64>,
+    losses: Losses,
     limits: Limits,
     patience: Patience,
 }
@@ -138,7 +149,8 @@ impl Pool {
         let threads = threads.clamp(2, Semaphore::MAX_PERMITS);
         let all = Arc::new(Semaphore::new(threads));
         let slow = Arc::new(Semaphore::new(threads / 2));
-        Self { all, slow, in_place: Arc::default(), limits, patience: Patience::default() }
+        let (in_place, losses) = (Arc::default(), Losses::default());
+        Self { all, slow, in_place, losses, limits, patience: Patience::default() }
     }
 
     /// Gives up runs that cannot be stopped after another time.
@@ -151,6 +163,11 @@ impl Pool {
     /// When a run that cannot be stopped is given up.
     pub fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// The threads that are lost.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// How many turns ran where their elements were, and not on a thread of their own, since the start.
@@ -200,7 +217,7 @@ impl Pool {
         };
         if let Some(permit) = self.here(pace) {
             self.in_place.fetch_add(1, Ordering::Relaxed);
-            place.put(Some(permit));
+            drop(place.put(Some((permit, None))));
             let done = {
                 let _taken = Taken(place);
                 tokio::task::block_in_place(timed)
@@ -211,7 +228,8 @@ impl Pool {
         }
         let slow = if pace.is_slow() { acquire(&self.slow).await } else { None };
         let all = acquire(&self.all).await;
-        let _permits = (all, slow);
+        let _taken = Taken(place);
+        drop(place.put(all.map(|all| (all, slow))));
         blocking(timed).await
     }
 
@@ -287,6 +305,32 @@ mod tests {
         }
         assert_eq!(five(&pool, Pace::slow()).await, 5);
         assert_eq!((pool.all.available_permits(), pool.slow.available_permits()), (2, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_thread_that_is_lost_beyond_the_first_ones_takes_its_place_with_it_until_its_run_ends() {
+        let text = "<Protocol><Name>test</Name><Version>1.0.0.1</Version></Protocol>";
+        let source = crate::language::source::Source::new("test.xml", text);
+        let (element, protocol) = (Arc::from("a"), crate::language::load::whole(&source).0.unwrap());
+        let pool = Pool::new(16, Limits::default());
+        let (mut lost, mut ends) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            let (end, ended) = mpsc::channel::<()>();
+            let (begin, mut begun) = tokio::sync::mpsc::channel(1);
+            let work = move || begin.blocking_send(()).is_ok() && ended.recv().is_ok();
+            let place = Place::default();
+            let mut running = Box::pin(pool.run(Pace::default(), &place, work));
+            tokio::select! {
+                _ = &mut running => panic!("it has ended"),
+                begun = begun.recv() => assert_eq!(begun, Some(())),
+            }
+            lost.push(pool.losses().add(&element, &protocol, &place));
+            drop(running);
+            ends.push(end);
+        }
+        assert_eq!((pool.losses().count(), pool.all.available_permits()), (10, 14));
+        drop(lost);
+        assert_eq!((pool.losses().count(), pool.all.available_permits()), (0, 16));
     }
 
     /// Runs work that tells its thread.

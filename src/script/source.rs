@@ -1,5 +1,7 @@
 //! The texts of scripts in a JavaScript context: what they import, how they are read, which functions they have; calls none.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rquickjs::context::EvalOptions;
@@ -8,12 +10,15 @@ use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Exception, Function, Module, Object, Result, Value as Js};
 
-use crate::language::model::script::{Body, Script, Scripts, resolve};
+use crate::language::model::script::{Body, Dialect, Script, Scripts, resolve};
 use crate::script::failure::{CLASSIC_HEAD, module_name};
 use crate::script::values;
 
 /// The name under which a module gives its functions away; no author's name looks like it.
 const ENTRIES: &str = "__backshell_entries";
+
+/// The name under which the module of a script in a file gives that file's away.
+const FILE: &str = "file";
 
 /// Gives modules their texts: those of the definition's folder, which were read when it was loaded.
 pub(super) trait Texts: Send {
@@ -28,6 +33,9 @@ pub(super) trait Texts: Send {
 /// What whoever imports a package has to know.
 const NO_NODE: &str = "; scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
 
+/// What whoever leaves the end of a file's name out has to know.
+const WHOLE_NAME: &str = "; an import gives the whole name of a file, such as `./lib/a.js`";
+
 /// Finds files by the names that are imported.
 pub(super) struct Names;
 
@@ -40,19 +48,45 @@ impl Resolver for Names {
         _: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
         let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-        match resolve(folder, name) {
-            Some(path) => Ok(path.to_string()),
+        let why = match resolve(folder, name) {
+            // `fs`, `lodash`, `@scope/package`: what is meant is no file.
+            Some(_) if !name.starts_with('.') && !has_extension(name) => {
+                format!("`{name}` is no file{NO_NODE}")
+            }
+            Some(path) => return Ok(path.to_string()),
             None => {
                 let hint = if name.starts_with("node:") { NO_NODE } else { "" };
-                let why = format!("`{name}` is not below the definition's folder{hint}");
-                Err(Exception::throw_reference(ctx, &why))
+                format!("`{name}` is not below the definition's folder{hint}")
             }
-        }
+        };
+        Err(Exception::throw_reference(ctx, &why))
     }
 }
 
+/// Whether the last part of a name ends like that of a file.
+fn has_extension(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|file| file.contains('.'))
+}
+
 /// Reads the files that are imported.
-pub(super) struct Files<T>(pub(super) T);
+pub(super) struct Files<T> {
+    texts: T,
+    /// What is added to the files that are scripts themselves.
+    trailers: BTreeMap<Arc<str>, String>,
+}
+
+impl<T: Texts> Files<T> {
+    pub(super) fn new(texts: T, scripts: &Scripts) -> Self {
+        let mut names: BTreeMap<&Arc<str>, Vec<&str>> = BTreeMap::new();
+        for script in scripts.list.iter().filter(|script| script.dialect == Dialect::Module) {
+            if let Body::File(file) = &script.body {
+                names.entry(&file.path).or_default().extend(entry_names(script));
+            }
+        }
+        let trailers = names.into_iter().map(|(path, names)| (Arc::clone(path), trailer(names))).collect();
+        Self { texts, trailers }
+    }
+}
 
 impl<T: Texts> Loader for Files<T> {
     fn load<'js>(
@@ -61,12 +95,11 @@ impl<T: Texts> Loader for Files<T> {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        match self.0.text(name) {
-            Ok(text) => Module::declare(ctx.clone(), name, text.as_bytes()),
-            Err(why) => {
-                // `fs`, `lodash`, `@scope/package`: what is meant is no file.
-                let file = name.rsplit('/').next().unwrap_or(name);
-                let hint = if file.contains('.') { "" } else { NO_NODE };
+        match (self.texts.text(name), self.trailers.get(name)) {
+            (Ok(text), None) => Module::declare(ctx.clone(), name, text.as_bytes()),
+            (Ok(text), Some(trailer)) => Module::declare(ctx.clone(), name, format!("{text}{trailer}")),
+            (Err(why), _) => {
+                let hint = if has_extension(name) { "" } else { WHOLE_NAME };
                 Err(Exception::throw_reference(ctx, &format!("{why}{hint}")))
             }
         }
@@ -114,16 +147,31 @@ pub(super) fn parse_include<'js>(ctx: &Ctx<'js>, path: &str, text: &str) -> Resu
 pub(super) struct Found<'js> {
     namespace: Object<'js>,
     entries: Object<'js>,
+    /// The classes whose methods are called, with their one instance each.
+    instances: RefCell<Vec<(Js<'js>, Object<'js>)>>,
+}
+
+/// The text of the module that a script is. A file is imported, so that it is one module whoever names it.
+pub(super) fn module(script: &Script) -> String {
+    match &script.body {
+        Body::Inline { text, .. } => format!("{text}{}", trailer(entry_names(script).collect())),
+        Body::File(file) => {
+            let name = serde_json::Value::from(format!("./{}", file.path));
+            format!("export * as {FILE} from {name};")
+        }
+    }
 }
 
 impl<'js> Found<'js> {
     /// Runs the statements of a module.
-    pub(super) fn load(ctx: &Ctx<'js>, script: &Script, text: &str) -> Result<Self> {
-        let text = format!("{text}\n;{}", trailer(script));
-        let (module, promise) = Module::declare(ctx.clone(), module_name(script), text)?.eval()?;
+    pub(super) fn load(ctx: &Ctx<'js>, script: &Script) -> Result<Self> {
+        let (module, promise) = Module::declare(ctx.clone(), module_name(script), module(script))?.eval()?;
         promise.finish::<()>()?;
-        let namespace = module.namespace()?;
-        Ok(Self { entries: namespace.get(ENTRIES)?, namespace })
+        let namespace = match &script.body {
+            Body::Inline { .. } => module.namespace()?,
+            Body::File(_) => module.namespace()?.get(FILE)?,
+        };
+        Ok(Self { entries: namespace.get(ENTRIES)?, namespace, instances: RefCell::default() })
     }
 
     /// The function that a name means, and what it is called on.
@@ -152,16 +200,28 @@ impl<'js> Found<'js> {
             if let Some(function) = object.get::<_, Js<'js>>(method)?.into_function() {
                 return Ok(Some((function, holder)));
             }
-            if holder.as_function().is_some_and(is_class)
-                && let Some(class) = holder.as_constructor()
-            {
-                let instance: Object<'js> = class.construct(())?;
+            if holder.as_function().is_some_and(is_class) {
+                let instance = self.instance(&holder)?;
                 if let Some(function) = instance.get::<_, Js<'js>>(method)?.into_function() {
                     return Ok(Some((function, instance.into_value())));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The one instance of a class.
+    fn instance(&self, class: &Js<'js>) -> Result<Object<'js>> {
+        let known = self.instances.borrow().iter().find(|(of, _)| of == class).map(|(_, one)| one.clone());
+        match (known, class.as_constructor()) {
+            (Some(known), _) => Ok(known),
+            (None, Some(constructor)) => {
+                let made: Object<'js> = constructor.construct(())?;
+                self.instances.borrow_mut().push((class.clone(), made.clone()));
+                Ok(made)
+            }
+            (None, None) => Err(Exception::throw_type(class.ctx(), "a class cannot be made an instance of")),
+        }
     }
 }
 
@@ -174,18 +234,22 @@ fn is_class(function: &Function<'_>) -> bool {
     text.is_ok_and(|text| text.starts_with("class"))
 }
 
-/// What is added to a module so that its functions can be reached without an export; no line before it moves.
-fn trailer(script: &Script) -> String {
-    let mut names: Vec<&str> = vec!["QAction"];
-    for at in 0..script.triggers.len().max(1) {
+/// What the triggers of a script call: functions and classes.
+fn entry_names(script: &Script) -> impl Iterator<Item = &str> {
+    let called = (0..script.triggers.len().max(1)).map(|at| {
         let name = script.entry(at);
-        names.push(name.split_once('.').map_or(name, |(class, _)| class.trim()));
-    }
+        name.split_once('.').map_or(name, |(class, _)| class.trim())
+    });
+    called.chain(["QAction"])
+}
+
+/// What is added to a module so that its functions can be reached without an export; no line before it moves.
+fn trailer(mut names: Vec<&str>) -> String {
     names.sort_unstable();
     names.dedup();
     let member = |name: &&str| format!("{name}: typeof {name} === \"undefined\" ? undefined : {name}");
     let members: Vec<String> = names.iter().filter(|name| is_name(name)).map(member).collect();
-    format!("export const {ENTRIES} = {{ __proto__: null, {} }};", members.join(", "))
+    format!("\n;export const {ENTRIES} = {{ __proto__: null, {} }};", members.join(", "))
 }
 
 /// Whether a text is a name of JavaScript that can stand in an expression.

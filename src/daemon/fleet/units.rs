@@ -415,6 +415,9 @@ impl Units {
             && old.does_as(&definition)
         {
             tracing::info!(path = %path.display(), "definition is written differently and says the same; nothing restarts");
+            if let (Ok(runs), Ok(written)) = (&old.protocol, &definition.protocol) {
+                runs.scripts.move_to(&written.scripts);
+            }
             old.digest = definition.digest;
             old.files = definition.files;
             return Outcome::Same;

@@ -10,7 +10,7 @@ use crate::element::handle::Request;
 use crate::element::spec::Spec;
 use crate::element::status::{ScriptFault, ScriptStatus};
 use crate::engine::logic::Engine;
-use crate::script::host::{Host, Plan};
+use crate::script::host::{Host, Off, Plan};
 use crate::script::pool::Pace;
 use crate::tasks::Ended;
 
@@ -40,8 +40,14 @@ impl Lending {
             element: Arc::clone(&spec.name),
             limits: services.scripts.limits(),
         });
-        let sentry = Arc::new(Sentry::new(host.watch(), services.scripts.patience(), work.clone()));
-        engine.set_scripts(Box::new(host));
+        let sentry = Arc::new(Sentry::new(host.watch(), &services.scripts, spec, work.clone()));
+        match services.scripts.losses().verdict(&spec.name, &spec.protocol) {
+            Some(why) => {
+                tracing::error!(element = %spec.name, "{why}");
+                engine.set_scripts(Box::new(Off(why)));
+            }
+            None => _ = engine.set_scripts(Box::new(host)),
+        }
         Some(Box::new(Self { pace: Pace::default(), sentry, last_failure: None }))
     }
 }

@@ -1,13 +1,16 @@
 //! Watches an element with scripts from a task of its own, and gives it up if a script cannot be stopped; runs nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::element::spec::Spec;
+use crate::language::model::Protocol;
 use crate::script::host::Watch;
-use crate::script::pool::{Patience, Place};
+use crate::script::lost::{Losses, Lost};
+use crate::script::pool::{Patience, Place, Pool};
 use crate::tasks::{Ended, Tasks};
 
 /// Knows whether a turn of one element is under way that may run scripts.
@@ -20,8 +23,12 @@ pub(super) struct Sentry {
     patience: Patience,
     /// Ends the links and requests of the element.
     work: CancellationToken,
-    /// What a turn in place has of the pool.
+    /// What a turn has of the pool.
     pub(super) place: Place,
+    losses: Losses,
+    protocol: Arc<Protocol>,
+    /// The thread of a run that cannot be stopped: that goes on as long as the driver has this, which it takes with it.
+    lost: OnceLock<Lost>,
     /// Goes up when a turn begins and when it ends: odd while one is under way. Only the driver writes it.
     turns: AtomicU64,
     /// The watching task has seen a whole look without a turn, and has to be told of the next one.
@@ -51,12 +58,15 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Sentry {
-    pub(super) fn new(watch: Watch, patience: Patience, work: CancellationToken) -> Self {
+    pub(super) fn new(watch: Watch, pool: &Pool, spec: &Spec, work: CancellationToken) -> Self {
         Self {
             watch,
-            patience,
+            patience: pool.patience(),
             work,
             place: Place::default(),
+            losses: pool.losses().clone(),
+            protocol: Arc::clone(&spec.protocol),
+            lost: OnceLock::new(),
             turns: AtomicU64::new(0),
             asleep: AtomicBool::new(true),
             wake: Notify::new(),
@@ -89,6 +99,7 @@ impl Sentry {
             },
             // Cancel-safe: it is over when the other branch is ready.
             () = self.lost() => {
+                let _ = self.lost.set(self.losses.add(&name, &self.protocol, &self.place));
                 panic!("a script of {name} cannot be stopped: it is in a function of the language that never ends")
             }
         }

@@ -1,12 +1,12 @@
 //! Scripts (`QAction`) as the engine knows them: what runs them, what they get, their texts; parses and runs none of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::language::model::condition::Condition;
 use crate::language::model::id::{GroupIx, ParamIx, ScriptId, ScriptIx};
 use crate::language::model::logic::Item;
-use crate::language::source::{Places, Span};
+use crate::language::source::{Places, Position, Span};
 
 /// All scripts of a definition that run.
 #[derive(Debug, PartialEq)]
@@ -22,6 +22,19 @@ pub struct Scripts {
     /// The texts of the files that scripts name or import, by their path relative to the definition with `/` between its parts;
     /// `compile` reads no file, so they are filled in afterwards.
     pub files: BTreeMap<Arc<str>, Arc<str>>,
+    /// Where the scripts stand since they were moved.
+    pub(crate) moved: Moved,
+}
+
+/// Where scripts stand in a definition that was written differently meanwhile and says the same, by their position; none of
+/// those in files. Equality ignores it, as that of [`Places`] ignores places.
+#[derive(Debug, Default)]
+pub(crate) struct Moved(Mutex<Option<Box<[Option<Places>]>>>);
+
+impl PartialEq for Moved {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// One script of those that run after something.
@@ -41,6 +54,7 @@ impl Default for Scripts {
             on_group: BTreeMap::new(),
             definition: Arc::from(""),
             files: BTreeMap::new(),
+            moved: Moved::default(),
         }
     }
 }
@@ -49,6 +63,24 @@ impl Scripts {
     /// Whether nothing is there that runs.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Takes over where the same scripts stand now: places are told by it from now on, also of those that run.
+    pub fn move_to(&self, now: &Self) {
+        let places = |script: &Script| match &script.body {
+            Body::Inline { places, .. } => Some(places.clone()),
+            Body::File(_) => None,
+        };
+        let all = now.list.iter().map(places).collect();
+        *self.moved.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
+    }
+
+    /// Where a place in the text of a script in the definition stands there: its offset, line and column.
+    pub fn in_definition(&self, script: ScriptIx, position: Position) -> Option<(u32, Position)> {
+        let Body::Inline { text, places } = &self.list.get(script.index())?.body else { return None };
+        let moved = self.moved.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = moved.as_ref().and_then(|all| all.get(script.index())?.as_ref());
+        Some(now.unwrap_or(places).of(text, position))
     }
 
     /// The scripts that run after a change of a parameter.

@@ -66,6 +66,63 @@ fn an_include_runs_ahead_of_a_jscript() {
 }
 
 #[test]
+fn an_include_reaches_the_element_and_a_failure_in_it_is_told_with_its_place() {
+    let files = folder(&[
+        ("lib.js", "function fill(value) { SLScript.SetParameter(10, value); fails(); }"),
+        ("run.js", "let n = 1;\n  fill('from an include');"),
+    ]);
+    let text = definition(
+        "<QActions><QAction id=\"5\" encoding=\"jscript\" triggers=\"1\" include=\"lib.js\" bs:src=\"run.js\"/></QActions>",
+    );
+    let mut rig = Rig::with(&text, Limits::default(), Some(files.path()));
+    rig.go();
+    assert_eq!(rig.text(10), "from an include");
+    let failure = rig.failure();
+    assert_eq!(failure.place, "lib.js:1:58");
+    assert_eq!(failure.stack, "at fill (lib.js:1:58)\nat <anonymous> (run.js:2:3)");
+}
+
+#[test]
+fn a_file_that_is_a_script_and_included_too_is_told_with_its_columns() {
+    let files = folder(&[("both.js", "function both() { none(); } if (SLScript) both();")]);
+    let text = definition(
+        "<QActions><QAction id=\"5\" encoding=\"jscript\" triggers=\"1\" bs:src=\"both.js\"/>\
+         <QAction id=\"6\" encoding=\"jscript\" triggers=\"2\" include=\"both.js\"><![CDATA[both();]]></QAction></QActions>",
+    );
+    let mut rig = Rig::with(&text, Limits::default(), Some(files.path()));
+    rig.go();
+    assert_eq!(rig.failure().place, "both.js:1:19");
+    rig.set(2, "x");
+    assert!(rig.failure().place.starts_with("both.js:1:"));
+}
+
+#[test]
+fn a_file_is_one_module_whoever_names_it() {
+    let files = folder(&[
+        (
+            "count.js",
+            "export let runs = 0;\nexport function Run(protocol) { protocol.SetParameter(10, ++runs); }\nfunction Two(protocol) { Run(protocol); }",
+        ),
+        (
+            "look.js",
+            "import { runs } from './count.js';\nexport function Run(protocol) { protocol.SetParameter(11, runs); }",
+        ),
+    ]);
+    let text = definition(
+        "<QActions><QAction id=\"4\" encoding=\"javascript\" triggers=\"20\" bs:src=\"look.js\"/>\
+         <QAction id=\"5\" encoding=\"javascript\" triggers=\"1\" bs:src=\"count.js\"/>\
+         <QAction id=\"6\" encoding=\"javascript\" triggers=\"2\" entryPoint=\"Two\" bs:src=\"./count.js\"/></QActions>",
+    );
+    let mut rig = Rig::with(&text, Limits::default(), Some(files.path()));
+    rig.set(20, 1.0);
+    assert_eq!(rig.text(11), "0");
+    rig.go();
+    rig.set(2, "x");
+    rig.set(20, 2.0);
+    assert_eq!((rig.text(10), rig.text(11), rig.failures), ("2".to_owned(), "2".to_owned(), vec![]));
+}
+
+#[test]
 fn a_file_that_several_scripts_include_runs_once() {
     let files = folder(&[("count.js", "let count = 0;\nfunction next() { return ++count; }")]);
     let jscript = |id: u32, trigger: u32| {
@@ -98,12 +155,19 @@ fn an_include_that_does_not_parse_is_said_with_its_place_and_none_of_it_runs() {
 
 #[test]
 fn an_import_of_a_package_says_what_can_be_imported() {
-    for name in ["fs", "node:fs", "@scope/package", "./lib/helper"] {
+    const NODE: &str = "scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
+    const WHOLE: &str = "No such file or directory (os error 2); an import gives the whole name of a file, such as `./lib/a.js`";
+    for (name, hint) in [
+        ("fs", NODE),
+        ("node:fs", NODE),
+        ("@scope/package", NODE),
+        ("./lib/helper", WHOLE),
+        ("./lib/helper.js", "cannot read `lib/helper.js`: No such file or directory (os error 2)"),
+    ] {
         let text = script(&format!("import x from '{name}'; export function Run() {{}}"));
         let folder = folder(&[]);
         let found = lines(&load::check(&Source::new("test.xml", text.as_str()), Some(folder.path())), &text);
         assert_eq!(found.len(), 1, "{found:?}");
-        let hint = "scripts have no Node modules, they import files below the definition's folder only, such as `./lib/a.js`";
         assert!(found[0].ends_with(hint), "{found:?}");
     }
 }

@@ -90,6 +90,68 @@ async fn an_element_whose_script_is_missing_runs_when_it_has_come() {
     running.stop().await;
 }
 
+/// What the script said when it failed last, and where.
+async fn failed_at(handle: &Handle) -> (String, String) {
+    let status = handle.fresh_status().await;
+    let failure =
+        status.scripts.as_ref().and_then(|scripts| scripts.last_failure.clone()).expect("it failed");
+    (failure.text.clone(), failure.place.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_by_where_its_script_stands_also_after_a_comment_has_moved_it() {
+    let stage = Stage::new();
+    let inline = r#"encoding="javascript" triggers="1"><![CDATA[function Run() { none(); }]]></QAction>"#;
+    let definition = WITH_FILE.replace(r#"encoding="javascript" triggers="1" bs:src="lib/run.js"/>"#, inline);
+    let line = definition.lines().count();
+    stage.write("p.xml", &definition);
+    stage.settings(&[("a", "p.xml", "")]);
+    let running = Running::of(stage.fleet(None).await);
+    let before = running.handle("a");
+    assert!(press(&before, "x").await);
+    let (_, place) = failed_at(&before).await;
+    assert!(place.contains(&format!("p.xml:{line}:")), "{place}");
+
+    stage.write("p.xml", &definition.replace("<Params>", "<!-- one\ntwo -->\n<Params>"));
+    running.reload().await;
+    assert!(lives(&before).await, "a comment restarts nothing");
+    // Equal failures are told once in a minute.
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert!(press(&before, "y").await);
+    let (_, place) = failed_at(&before).await;
+    assert!(place.contains(&format!("p.xml:{}:", line + 2)), "{place}");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_element_that_has_lost_too_many_threads_runs_without_scripts_until_its_definition_changes() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("lib")).unwrap();
+    stage.write("p.xml", WITH_FILE);
+    stage.write("lib/run.js", &run("hello"));
+    stage.write("lib/end.js", "export const end = '.';");
+    stage.settings(&[("a", "p.xml", "")]);
+    let pool = Pool::default();
+    let mut running = Running::of(stage.fleet_with(None, pool.clone()).await);
+    assert_eq!(said(&running).await, "hello.");
+    let first = running.handle("a");
+    let lose = |_| pool.losses().add(&"a".into(), first.protocol(), &Default::default());
+    let lost: Vec<_> = (0..3).map(lose).collect();
+    panic(&first).await;
+    running.until("the failure", |roster| handle(roster, "a").is_none()).await;
+    running.until("the restart", |roster| handle(roster, "a").is_some()).await;
+    assert!(press(&running.handle("a"), "x").await, "it runs");
+    let (text, _) = failed_at(&running.handle("a")).await;
+    let expected = "scripts are switched off: 3 runs of the element could not be stopped";
+    assert!(text.starts_with(expected), "{text}");
+
+    stage.write("lib/end.js", "export const end = '!';");
+    running.reload().await;
+    assert_eq!(said(&running).await, "hello!");
+    drop(lost);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_element_that_is_stuck_in_place_is_started_again() {
     let stage = Stage::new();

@@ -183,12 +183,43 @@ async fn stuck(in_place: bool) -> Option<String> {
         return None;
     }
     let name = task_name(&rig.handle.status().name);
+    let mut told = None;
     while let Some((task, ended)) = rig.tasks.join_next().await {
         if let (true, Ended::Panicked(text)) = (task == name, ended) {
-            return Some(text);
+            told = Some(text);
+            break;
         }
     }
-    None
+    // The search takes seconds, and is over then.
+    while pool.losses().count() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    told
+}
+
+#[tokio::test]
+async fn others_get_their_turn_between_messages_whose_scripts_take_long() {
+    const MESSAGES: usize = 30;
+    let body = "function Run(protocol) {
+        protocol.SetParameter(42, protocol.GetParameter(42) + '.');
+        const end = Date.now() + 20;
+        while (Date.now() < end);
+    }";
+    let scripts = script(1, "triggers=\"41\"", body);
+    let mut rig = Rig::start(Given { scripts: &scripts, ..Given::default() });
+    let mut peer = rig.up().await;
+    for number in 0..MESSAGES {
+        peer.send(&format!(r#"{{"state":"{number}"}}"#));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    let all = async {
+        while !seen.contains(&MESSAGES) {
+            seen.insert(rig.text(42).await.len());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("all come");
+    // In one turn, or one after a first message, there would be three at most.
+    assert!(seen.len() > 5, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

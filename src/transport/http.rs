@@ -258,7 +258,11 @@ impl Http {
         let target = request.target();
         debug_assert_eq!(address.target(), target, "a plan has the address of its request");
         log.begin(Stage::Http, format!("waiting for {}", address.place()));
-        let settings = elsewhere(&plan.tls, plan.request.target().same_origin(target));
+        let settings = match self.shared.instead {
+            None => elsewhere(&plan.tls, plan.request.target().same_origin(target)),
+            // No TLS is spoken: neither files nor the system's roots are needed.
+            Some(_) => tls::Settings { verification: tls::Verification::None, ..tls::Settings::default() },
+        };
         let proxy = proxy::choose(&plan.proxy, &environment.system_proxy, target).map_err(|error| {
             Trouble::new(
                 FailureKind::ProxySetting,

@@ -59,7 +59,10 @@ pub async fn run(mut incoming: impl Incoming, peer: Arc<Peer>, stop: Cancellatio
                     let peer = Arc::clone(&peer);
                     connections.spawn(name.clone(), |stop| connection(io, peer, name, stop));
                 }
-                Ok((_, name)) => tracing::debug!(connection = %name, "the simulated peer drops a connection"),
+                Ok((_, name)) if peer.is_reachable() => {
+                    peer.problem(format!("{name} is not heard: {MAX_CONNECTIONS} connections are open already"));
+                }
+                Ok((_, name)) => tracing::debug!(connection = %name, "the simulated peer is away"),
                 Err(error) => {
                     tracing::warn!(%error, "the simulated peer cannot accept");
                     sleep(ACCEPT_PAUSE).await;

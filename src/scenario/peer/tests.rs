@@ -89,6 +89,22 @@ async fn a_peer_that_goes_away_answers_nothing_over_a_connection_that_is_kept() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_one_too_many_is_told_of() {
+    let rig = rig("[[peer.on]]\nrequest = 'GET /a'\nanswer = { body = 'yes' }\n");
+    let mut open = Vec::new();
+    for _ in 0..256 {
+        let mut io = rig.connect().await;
+        ask(&mut io, "/a").await;
+        assert!(until(&mut io, "yes").await.ends_with("yes"));
+        open.push(io);
+    }
+    let mut io = rig.connect().await;
+    assert_eq!(until(&mut io, "never").await, "");
+    let problem = rig.peer.read(|log| log.problems.back().cloned()).expect("a problem");
+    assert_eq!(problem.1, "pipe is not heard: 256 connections are open already");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_is_cut_even_if_it_has_no_body() {
     let rig = rig("[[peer.on]]\nrequest = 'GET /a'\nfault = 'cut'\nanswer = { status = 200 }\n");
     let mut io = rig.connect().await;

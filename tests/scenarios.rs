@@ -94,6 +94,10 @@ fn a_call_that_means_nothing_is_refused() {
     check(&["mock", "empty.scenario.toml"], 1, "empty.scenario.toml has no [[peer]]");
     fs::write(folder.path().join("wrong.scenario.toml"), "\n[[peer]]\nport = 5\n").expect("writes");
     check(&["mock", "wrong.scenario.toml"], 1, "wrong.scenario.toml:3:1: unknown field `port`");
+    let element = "[element.connection.0]\nprot = 80\n[[peer]]\n";
+    fs::write(folder.path().join("wrong.scenario.toml"), element).expect("writes");
+    let expected = "wrong.scenario.toml:2: [element]: `element.connection.0` has no key `prot`\n  help: ";
+    check(&["mock", "wrong.scenario.toml"], 1, expected);
 }
 
 #[test]

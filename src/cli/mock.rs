@@ -76,7 +76,8 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<Status> {
     let mut scenario = match test::read(&arguments.file).and_then(|source| file::parse(&source)) {
         Ok(scenario) => scenario,
         Err(problem) => {
-            complain(&format!("{shown}{}: {}", problem.place(), printable(&problem.message)));
+            let lines: Vec<String> = problem.message.lines().map(printable).collect();
+            complain(&format!("{shown}{}: {}", problem.place(), lines.join("\n  ")));
             return Ok(Status::Bad);
         }
     };

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub use self::fault::{FAULTS, Fault};
 use self::places::{Part, Places, Wrong};
+use crate::language::schema::did_you_mean;
 use crate::language::source::Source;
 use crate::value::Wall;
 
@@ -244,11 +245,23 @@ impl Act {
 /// The first problem, with its place.
 pub fn parse(source: &Source) -> Result<File, Problem> {
     let raw: read::RawFile = toml::from_str(source.text()).map_err(|error| {
-        let message = error.message().to_owned();
-        places::problem(source, error.span().map(|span| span.start), message)
+        places::problem(source, error.span().map(|span| span.start), clearer(error.message()))
     })?;
     let places = Places::new(source);
     raw.file(&places).map_err(|wrong| places.problem(wrong))
+}
+
+/// What serde says of a slip, with the word that was probably meant instead of all that there are.
+fn clearer(message: &str) -> String {
+    let is_slip = ["unknown field `", "unknown variant `"].iter().any(|begin| message.starts_with(begin));
+    let mut words = message.split('`').skip(1).step_by(2);
+    match words.next().filter(|_| is_slip).and_then(|written| did_you_mean(written, words)) {
+        Some(meant) => {
+            let slip = message.split(", expected").next().unwrap_or(message);
+            format!("{slip}; did you mean `{meant}`?")
+        }
+        None => message.to_owned(),
+    }
 }
 
 impl File {

@@ -62,20 +62,19 @@ pub struct Outcome {
 /// Equal files give equal results: time is virtual, chance has the seed of the file, and nothing leaves the process.
 pub fn run(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Outcome {
     let began = real_now();
-    let failed = |message: String| Outcome {
+    let failed = |failure: Problem| Outcome {
         steps: 0,
         simulated: Duration::ZERO,
         real: began.elapsed(),
-        failure: Some(Problem { line: None, column: None, message }),
+        failure: Some(failure),
     };
     let spec = match spec(file, protocol, folder) {
         Ok(spec) => Arc::new(spec),
-        Err(problems) => return failed(problems),
+        Err(problem) => return failed(problem),
     };
     for step in &file.steps {
         if let Err(wrong) = check::fits(&step.act, protocol) {
-            let failure = Some(file.problem(step, wrong));
-            return Outcome { failure, ..failed(String::new()) };
+            return failed(file.problem(step, wrong));
         }
     }
     let play = |watch| -> std::io::Result<Outcome> {
@@ -85,7 +84,10 @@ pub fn run(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Outcome {
     };
     let mut outcome = match play(Watch::Steps) {
         Ok(outcome) => outcome,
-        Err(error) => return failed(format!("the system has no room for a runtime: {error}")),
+        Err(error) => {
+            let message = format!("the system has no room for a runtime: {error}");
+            return failed(Problem { line: None, column: None, message });
+        }
     };
     // It fails again in the same way; looking closely takes time that those that hold need not spend.
     if let Some(failure) = &mut outcome.failure
@@ -115,16 +117,28 @@ fn real_now() -> std::time::Instant {
 }
 
 /// The element of the scenario.
-fn spec(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Result<Spec, String> {
+fn spec(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Result<Spec, Problem> {
+    let whole = |message: String| Problem { line: None, column: None, message };
     let (settings, report) = settings::parse(&file.element, folder);
     let errors: Vec<String> = report.diagnostics().iter().map(|problem| problem.message.clone()).collect();
     let mut settings = match settings {
         Some(settings) if errors.is_empty() => settings,
-        Some(_) | None => return Err(format!("[element]: {}", errors.join("; "))),
+        Some(_) | None => return Err(whole(format!("[element]: {}", errors.join("; ")))),
     };
     settings.lines = settings.lines.behind(HEAD_LINES);
-    let Some(element) = settings.elements.first() else { return Err("there is no element".into()) };
-    assemble(element, &settings, protocol, &System).map_err(|problems| problems.join("\n"))
+    let Some(element) = settings.elements.first() else { return Err(whole("there is no element".into())) };
+    assemble(element, &settings, protocol, &System).map_err(|problems| {
+        placed(file.element.name(), &problems).unwrap_or_else(|| whole(problems.join("\n")))
+    })
+}
+
+/// What is wrong with an element, each with the file and the line in front of it; the first line is the place of all.
+fn placed(name: &str, problems: &[String]) -> Option<Problem> {
+    let mut of_file = problems.iter().map(|problem| problem.strip_prefix(name)?.strip_prefix(':'));
+    let (line, first) = of_file.next()??.split_once(": ")?;
+    let others: Option<Vec<&str>> = of_file.collect();
+    let message = [first].into_iter().chain(others?).collect::<Vec<_>>().join("\n");
+    Some(Problem { line: Some(line.parse().ok()?), column: None, message })
 }
 
 async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Watch) -> Outcome {

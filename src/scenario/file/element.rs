@@ -58,7 +58,8 @@ pub(super) fn check(element: &Source) -> Result<(), Wrong> {
     let (_, report) = settings::parse(element, Path::new("."));
     let Some(first) = report.diagnostics().first() else { return Ok(()) };
     let line = element.position(first.span.start).line as usize;
-    let message = format!("[element]: {}", first.message);
+    let help = first.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+    let message = format!("[element]: {}{help}", first.message);
     match line.checked_sub(HEAD_LINES).filter(|line| *line > 0) {
         Some(line) => Err(Wrong::in_line(Some(line), message)),
         None => Err(Wrong::at(&["element"], message)),

@@ -53,7 +53,9 @@ fn what_is_wrong_is_said_with_its_line() {
         assert!(found.starts_with(expected), "{text:?} gives {found:?}");
     };
     check("title = 5", "1:9: invalid type");
-    check("\nabc = 5", "2:1: unknown field `abc`");
+    check("\nabc = 5", "2:1: unknown field `abc`, expected one of ");
+    check("[[step]]\ntimout = true", "2:1: unknown field `timout`; did you mean `timeout`?");
+    check("[[peer]]\n[[step]]\nfault = 'resett'", "3:9: unknown variant `resett`; did you mean `reset`?");
     for (text, place) in [("[peer]", "1:1"), ("[step]", "1:1"), ("[[peer]]\n[peer.on]", "2:1")] {
         check(
             text,
@@ -158,6 +160,7 @@ fn what_is_wrong_with_the_element_is_said_with_its_line() {
     check("title = 'x'\n\n[element.connection.0]\nhost = 'ws://x'\nport = 'x'", "5: [element]: ");
     check("[element.params]\nA = 1\n\nB = [1]\n[element]\nnobody = 1", "4: [element]: ");
     check("[element.params]\nA = { nothing = 1 }", "2: [element]: ");
+    assert!(problem("[element.connection.0]\nprot = 80").contains("\nhelp: "));
     check("seed = 1\nelement.connection.0.host = 5", "2: [element]: ");
     check("[element]\nconnection = { 0 = {\n  host = 5 } }", "3: [element]: ");
     check("[element]\n\nprotocol = 'x.xml'", "3:12: `[element]` has no `protocol` in a scenario");

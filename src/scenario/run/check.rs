@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Look;
 use crate::element::handle::{Handle, Readable, Reading};
+use crate::language::model::connection::ConnectionKind;
 use crate::language::model::id::ParamIx;
 use crate::language::model::param::{Param, ValueType};
 use crate::language::model::{Access, Protocol};
@@ -77,19 +78,28 @@ pub(in crate::scenario) fn fits(act: &Act, protocol: &Protocol) -> Result<(), Wr
         Act::ScriptFailed(_) if protocol.scripts.list.is_empty() => {
             Err(Wrong::at(&["script_failed"], "the definition has no scripts"))
         }
+        Act::Received(..) => of_link("received", protocol),
+        Act::Handshake(..) => of_link("handshake", protocol),
+        Act::Send(..) => of_link("send", protocol),
+        Act::Close(..) => of_link("close", protocol),
+        Act::Drop(_) => of_link("drop", protocol),
+        Act::Fault(..) => of_link("fault", protocol),
         Act::ScriptFailed(_)
         | Act::Wait(_)
         | Act::Timeout(_)
-        | Act::Received(..)
-        | Act::Handshake(..)
         | Act::Requested(..)
         | Act::Seen(..)
-        | Act::Send(..)
-        | Act::Close(..)
-        | Act::Drop(_)
-        | Act::Fault(..)
         | Act::Reachable(..) => Ok(()),
     }
+}
+
+/// Whether there can be a link, for a step that is about one.
+fn of_link(word: &str, protocol: &Protocol) -> Result<(), Wrong> {
+    if protocol.connections.iter().any(|connection| connection.kind == ConnectionKind::WebSocket) {
+        return Ok(());
+    }
+    let message = format!("`{word}` is about links, and no connection of the definition is a WebSocket");
+    Err(Wrong::at(&[word], message))
 }
 
 fn table(protocol: &Protocol, key: &str) -> Result<ParamIx, String> {

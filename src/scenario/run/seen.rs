@@ -68,6 +68,7 @@ impl Cursors {
         fits: impl Fn(&Entry) -> Option<Result<(), Difference>>,
     ) -> Look {
         let cursor = self.0.entry(of).or_insert(0);
+        let first = *cursor;
         let found = peer.read(|log| {
             let mut differences = Vec::new();
             for (number, entry) in log.entries.iter().filter(|(number, _)| *number >= *cursor) {
@@ -97,6 +98,7 @@ impl Cursors {
             Err((count, nearest)) => {
                 let of = of.0;
                 let others = match count {
+                    0 if first == 0 => ", nor any other".to_owned(),
                     0 => ", nor any other since the last one that was found".to_owned(),
                     1 => format!("; it got another:{nearest}"),
                     count => format!("; it got {count} others, the nearest first:{nearest}"),

@@ -282,13 +282,9 @@ fn a_scenario_that_is_wrong_itself_fails() {
     let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
     let outcome = run(&file, &protocol.expect("a protocol"), Path::new("."));
     let failure = outcome.failure.expect("there is no such parameter");
-    assert_eq!(failure.line, None);
-    assert!(
-        failure.message.starts_with("x.scenario.toml:6: ")
-            && failure.message.contains("no parameter `Nobody`"),
-        "{}",
-        failure.message
-    );
+    assert_eq!(failure.line, Some(6));
+    assert!(failure.message.contains("no parameter `Nobody`"), "{}", failure.message);
+    assert!(!failure.message.contains("x.scenario.toml"), "{}", failure.message);
 }
 
 #[test]
@@ -519,6 +515,7 @@ host = "wss://device"
 tls = { ca = "nowhere.pem" }
 [element.connection.1]
 host = "https://device"
+tls = { ca = "nowhere.pem", server_name = "other" }
 [[peer]]
 host = "device:443"
 [[peer.on]]
@@ -535,6 +532,25 @@ states = { 0 = "ready", 1 = "ready" }
     let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
     let outcome = run(&file, &protocol.expect("a protocol"), Path::new("."));
     assert_eq!(outcome.failure, None);
+}
+
+#[test]
+fn a_step_about_a_link_needs_a_definition_with_one() {
+    let (protocol, _) = load::whole(&Source::new("protocol.xml", "<Protocol><Name>Empty</Name></Protocol>"));
+    let protocol = protocol.expect("a protocol");
+    for step in
+        ["received = 1", "handshake = {}", "send = 1", "close = 1000", "drop = true", "fault = 'reset'"]
+    {
+        let text = format!("[[peer]]\n[[step]]\n{step}\n");
+        let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
+        let failure = run(&file, &protocol, Path::new(".")).failure.expect(step);
+        let word = step.split(' ').next().expect("a word");
+        let expected = format!("`{word}` is about links, and no connection of the definition is a WebSocket");
+        assert_eq!(
+            (failure.line, failure.column, failure.message),
+            (Some(3), Some(word.len() + 4), expected)
+        );
+    }
 }
 
 #[test]

@@ -159,6 +159,26 @@ interface SLProtocol {
     /** Sets a cell by the key of its row and the place of its column from 1. Whether it is another than before. */
     SetParameterIndexByKey(table: number, key: string, column: number, value: Settable): boolean;
 
+    /** The original's numbered calls, as far as they are about parameters and tables: each does what the method does that the original has for it. Of 220, and of 321 whose columns count from 0, there are several columns in one call. Any other number is reported, and null. */
+    NotifyProtocol(type: 73, pid: number, none?: null): Cell;
+    NotifyProtocol(type: 85, name: string, none?: null): Cell;
+    NotifyProtocol(type: 121, cell: readonly [table: number, row: string | number, column: number], value: Settable): boolean;
+    NotifyProtocol(type: 122, cell: readonly [table: number, row: string | number, column: number], none?: null): Cell;
+    NotifyProtocol(type: 149, table: number, row: string | readonly CellInput[]): number;
+    NotifyProtocol(type: 156, table: number, key: string | number | readonly string[]): number;
+    NotifyProtocol(type: 163, table: number, key: string): number;
+    NotifyProtocol(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]];
+    NotifyProtocol(type: 193 | 194, table: number | readonly [table: number, ...options: unknown[]], columns: readonly (readonly CellInput[])[]): boolean;
+    NotifyProtocol(type: 195, table: number, none?: null): number;
+    NotifyProtocol(type: 215, row: readonly [table: number, key: string], none?: null): Cell[] | null;
+    NotifyProtocol(type: 220, columns: readonly [table: number, ...columns: unknown[]], values: readonly [keys: readonly string[], ...values: (readonly CellInput[])[]]): boolean;
+    NotifyProtocol(type: 225, row: readonly [table: number, key: string | number, ...options: unknown[]], cells: readonly CellInput[]): number[];
+    NotifyProtocol(type: 240, table: number, row?: string | readonly CellInput[] | null): string | null;
+    NotifyProtocol(type: 265, table: number, key: string): boolean;
+    NotifyProtocol(type: 321, table: number, columns: readonly number[]): Cell[][] | null;
+    NotifyProtocol(type: 393, column: number, none?: null): number | null;
+    NotifyProtocol(type: 397, table: number, none?: null): string[];
+
     /** With `row="true"`: the key of the row that runs the script. */
     RowKey(): string | null;
 

@@ -21,6 +21,7 @@ pub mod lost;
 mod machine;
 pub mod methods;
 mod names;
+mod notify;
 mod parameters;
 pub mod pool;
 mod source;

@@ -1,7 +1,5 @@
 //! The methods of `protocol` that fill tables with columns or rows; what becomes of the other rows is the engine's.
 
-use std::sync::Arc;
-
 use rquickjs::{Ctx, Exception, Result, Value as Js};
 
 use crate::engine::param::{Cells, Fill, NotTaken};
@@ -142,45 +140,96 @@ pub(super) fn fill_array_no_delete<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -
 
 pub(super) fn fill_array_with_column<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     const NAME: &str = "FillArrayWithColumn";
-    let mut allowance = Allowance::default();
-    let keys = allowance.members(ctx, NAME, arguments.get(2))?;
-    let given = cells(ctx, &mut allowance, NAME, arguments.get(3), Null::Clears)?;
-    let keys = keys_of(ctx, &mut allowance, &keys)?;
-    if keys.len() != given.len() {
-        let why = format!("{NAME}: {} keys and {} values", keys.len(), given.len());
+    let argument = |at: usize| arguments.get(at).cloned().unwrap_or_else(|| Js::new_undefined(ctx.clone()));
+    let columns =
+        Columns { table: argument(0), columns: vec![argument(1)], lists: vec![argument(2), argument(3)] };
+    fill_columns(ctx, NAME, &mut Allowance::default(), columns)
+}
+
+/// Columns for some rows of a table, as a script gives them.
+pub(super) struct Columns<'js> {
+    /// The id of the table.
+    pub(super) table: Js<'js>,
+    /// The ids of the columns.
+    pub(super) columns: Vec<Js<'js>>,
+    /// The keys of the rows, and then the values of each column.
+    pub(super) lists: Vec<Js<'js>>,
+}
+
+/// Fills columns of the rows with these keys, in one change; whether all was taken.
+pub(super) fn fill_columns<'js>(
+    ctx: &Ctx<'js>,
+    method: &str,
+    allowance: &mut Allowance,
+    given: Columns<'js>,
+) -> Result<Js<'js>> {
+    let (keys, lists) =
+        given.lists.split_first().map_or((None, [].as_slice()), |(keys, lists)| (Some(keys), lists));
+    let keys = allowance.members(ctx, method, keys)?;
+    let keys = keys_of(ctx, allowance, &keys)?;
+    if lists.len() != given.columns.len() {
+        let why = format!("{method}: {} columns and {} lists of values", given.columns.len(), lists.len());
         return Err(Exception::throw_range(ctx, &why));
     }
+    let mut values = Vec::new();
+    for list in lists {
+        let list = cells(ctx, allowance, method, Some(list), Null::Clears)?;
+        if keys.len() != list.len() {
+            let why = format!("{method}: {} keys and {} values", keys.len(), list.len());
+            return Err(Exception::throw_range(ctx, &why));
+        }
+        values.push(list);
+    }
     lent::with(ctx, |mut lent| {
-        let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else {
+        let Some(table) = table(ctx, &mut lent, method, Some(&given.table))? else {
             return Ok(flag(ctx, false));
         };
-        let id = values::whole(arguments.get(1));
-        let protocol = lent.engine.protocol();
-        let param = id.and_then(|id| protocol.param_by_id(ParamId(id)));
-        let column = param.and_then(|param| protocol.param(param).column).filter(|(of, _)| *of == table);
-        let (width, key_column) =
-            (protocol.table(table).columns.len(), usize::from(protocol.table(table).key));
-        let Some((_, column)) = column else {
-            lent.engine
-                .script_report(lent.now, lent.run.script, || format!("{NAME}: the table has no such column"));
+        let Some(places) = places_of(&mut lent, method, table, &given.columns) else {
             return Ok(flag(ctx, false));
-        };
-        let row = |(key, value): (Arc<str>, Option<Value>)| {
-            let mut cells: Cells = vec![None; width];
-            *cells.get_mut(usize::from(column))? = value;
-            *cells.get_mut(key_column)? = Some(Value::Text(key));
-            Some(cells)
         };
         let lacking = keys.iter().filter(|key| key.is_none()).count();
         if lacking > 0 {
             lent.engine.script_report(lent.now, lent.run.script, || {
-                format!("{NAME}: {lacking} of the keys are neither a text nor a number")
+                format!("{method}: {lacking} of the keys are neither a text nor a number")
             });
         }
+        let described = lent.engine.protocol().table(table);
+        let (width, key_column) = (described.columns.len(), usize::from(described.key));
         allowance.take(ctx, keys.len().saturating_mul(width).saturating_mul(MEMBER))?;
-        let pairs = keys.into_iter().zip(given).filter_map(|(key, value)| Some((key?, value)));
-        let rows = pairs.filter_map(row).collect();
-        let all = put(ctx, &mut lent, NAME, table, rows, Fill::Merge)?;
+        let mut values: Vec<_> = values.into_iter().map(Vec::into_iter).collect();
+        let mut rows = Vec::new();
+        for key in keys {
+            let mut row: Cells = vec![None; width];
+            for (place, list) in places.iter().zip(&mut values) {
+                if let (Some(cell), Some(value)) = (row.get_mut(*place), list.next()) {
+                    *cell = value;
+                }
+            }
+            if let (Some(cell), Some(key)) = (row.get_mut(key_column), key) {
+                *cell = Some(Value::Text(key));
+                rows.push(row);
+            }
+        }
+        let all = put(ctx, &mut lent, method, table, rows, Fill::Merge)?;
         Ok(if lacking == 0 { all } else { flag(ctx, false) })
     })
+}
+
+/// The places of columns that are named by their parameters; reports one that the table does not have.
+fn places_of(lent: &mut Lent<'_>, method: &str, table: TableIx, columns: &[Js<'_>]) -> Option<Vec<usize>> {
+    let mut places = Vec::new();
+    for column in columns {
+        let id = values::whole(Some(column));
+        let protocol = lent.engine.protocol();
+        let param = id.and_then(|id| protocol.param_by_id(ParamId(id)));
+        let place = param.and_then(|param| protocol.param(param).column).filter(|(of, _)| *of == table);
+        let Some((_, place)) = place else {
+            let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+            let why = || format!("{method}: the table has no such column{id}");
+            lent.engine.script_report(lent.now, lent.run.script, why);
+            return None;
+        };
+        places.push(usize::from(place));
+    }
+    Some(places)
 }

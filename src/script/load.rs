@@ -23,6 +23,7 @@ use crate::script::host::Limits;
 use crate::script::machine;
 use crate::script::methods::{METHODS, Refers};
 use crate::script::names::{named, unknown};
+use crate::script::notify::refers as call_refers;
 use crate::script::source::{self, Files, Found, Texts};
 
 /// The largest file of a script.
@@ -375,7 +376,8 @@ impl Check<'_> {
             Refers::Trigger if self.protocol.trigger_by_id(TriggerId(id)).is_none() => {
                 format!("trigger {id}, which is not defined")
             }
-            Refers::Param | Refers::Table | Refers::Trigger => return,
+            Refers::Call if call_refers(id).is_none() => format!("call {id}, which does not run here"),
+            Refers::Param | Refers::Table | Refers::Trigger | Refers::Call => return,
         };
         self.report.push(Diagnostic::new(Code::ScriptReference, span, format!("{what} names {missing}")));
     }

@@ -5,7 +5,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Function, Object, Result, Symbol, Value as Js};
 
 use crate::script::host::Plan;
-use crate::script::{fills, lent, log, parameters, tables};
+use crate::script::{fills, lent, log, notify, parameters, tables};
 
 /// What the first argument of a method refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Refers {
     Table,
     /// A trigger.
     Trigger,
+    /// A numbered call of the original, see `NotifyProtocol`.
+    Call,
 }
 
 /// A method of `protocol`.
@@ -249,6 +251,32 @@ pub static METHODS: &[Method] = &[
         ["(table: number, key: string, column: number, value: Settable): boolean"],
         "Sets a cell by the key of its row and the place of its column from 1. Whether it is another than before.",
         tables::set_parameter_index_by_key
+    ),
+    method!(
+        "NotifyProtocol",
+        Call,
+        [
+            "(type: 73, pid: number, none?: null): Cell",
+            "(type: 85, name: string, none?: null): Cell",
+            "(type: 121, cell: readonly [table: number, row: string | number, column: number], value: Settable): boolean",
+            "(type: 122, cell: readonly [table: number, row: string | number, column: number], none?: null): Cell",
+            "(type: 149, table: number, row: string | readonly CellInput[]): number",
+            "(type: 156, table: number, key: string | number | readonly string[]): number",
+            "(type: 163, table: number, key: string): number",
+            "(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]]",
+            "(type: 193 | 194, table: number | readonly [table: number, ...options: unknown[]], columns: readonly (readonly CellInput[])[]): boolean",
+            "(type: 195, table: number, none?: null): number",
+            "(type: 215, row: readonly [table: number, key: string], none?: null): Cell[] | null",
+            "(type: 220, columns: readonly [table: number, ...columns: unknown[]], values: readonly [keys: readonly string[], ...values: (readonly CellInput[])[]]): boolean",
+            "(type: 225, row: readonly [table: number, key: string | number, ...options: unknown[]], cells: readonly CellInput[]): number[]",
+            "(type: 240, table: number, row?: string | readonly CellInput[] | null): string | null",
+            "(type: 265, table: number, key: string): boolean",
+            "(type: 321, table: number, columns: readonly number[]): Cell[][] | null",
+            "(type: 393, column: number, none?: null): number | null",
+            "(type: 397, table: number, none?: null): string[]"
+        ],
+        "The original's numbered calls, as far as they are about parameters and tables: each does what the method does that the original has for it. Of 220, and of 321 whose columns count from 0, there are several columns in one call. Any other number is reported, and null.",
+        notify::notify_protocol
     ),
     method!(
         "RowKey",

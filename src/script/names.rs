@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::language::schema::did_you_mean;
 use crate::script::methods::{METHODS, Method, Refers};
+use crate::script::notify;
 
 /// A number that a script gives to a method.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +143,20 @@ fn numbers(method: &'static Method, arguments: &[Token<'_>], into: &mut Vec<Name
             }
         }
         (Refers::Nothing, _) => {}
+        (Refers::Call, [number, comma, given @ ..]) if comma.text == "," => {
+            take(number, Refers::Call);
+            let refers = number.text.parse().ok().and_then(notify::refers);
+            let given = match given {
+                [open, list @ ..] if open.text == "[" => list,
+                given => given,
+            };
+            if let (Some(refers), [first, behind, ..]) = (refers, given)
+                && matches!(behind.text, "," | ")" | "]")
+            {
+                take(first, refers);
+            }
+        }
+        (Refers::Call, _) => {}
         (refers, [first, behind, ..]) if matches!(behind.text, "," | ")") => take(first, refers),
         (Refers::Param | Refers::Table | Refers::Trigger, _) => {}
     }
@@ -363,7 +378,7 @@ mod tests {
     #[test]
     fn methods_that_protocol_does_not_have_are_found_and_what_may_be_something_else_is_not() {
         for (text, expected) in [
-            ("protocol.NotifyProtocol(1)", vec![("NotifyProtocol", 9)]),
+            ("protocol.NotifyDataMiner(1)", vec![("NotifyDataMiner", 9)]),
             ("SLScript.SetParametr (1)", vec![("SetParametr", 9)]),
             ("protocol?.setParameter(1)", vec![("setParameter", 10)]),
             ("ü; protocol.Ünknown(1); protocol.Über(2)", vec![]),
@@ -423,6 +438,19 @@ mod tests {
             ("const cache = new Cache(); cache.Exists(1); protocol.Exists(2)", vec![of("Exists", 2)]),
             ("/'/.test(x); p.GetRow(1) // '", vec![of("GetRow", 1)]),
             ("p.Log(8, -1, 'x'); p.GetInputParameter(0)", vec![]),
+            (
+                "protocol.NotifyProtocol(195 /* rows */, 1000, null)",
+                vec![of("NotifyProtocol", 195), of("NotifyProtocol", 1000)],
+            ),
+            (
+                "protocol.NotifyProtocol(220, [1000, 1002], [keys, values])",
+                vec![of("NotifyProtocol", 220), of("NotifyProtocol", 1000)],
+            ),
+            ("protocol.NotifyProtocol(130, 1000, null)", vec![of("NotifyProtocol", 130)]),
+            (
+                "protocol.NotifyProtocol(195, table, null); protocol.NotifyProtocol(kind, 1)",
+                vec![of("NotifyProtocol", 195)],
+            ),
             ("p.GetParameter(", vec![]),
             ("p.GetParameter(1", vec![]),
             ("p.", vec![]),

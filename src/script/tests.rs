@@ -4,6 +4,7 @@ mod api;
 mod bounds;
 mod causes;
 mod files;
+mod notify;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

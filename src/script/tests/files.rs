@@ -247,6 +247,13 @@ fn what_is_wrong_with_a_script_is_said_with_its_place() {
         "{found:?}"
     );
     assert_eq!(of(&script("function Run(p) { p.GetRow(20, 'a'); p.CheckTrigger(4); }")).len(), 2);
+    let found = of(&script(
+        "function Run(p) { p.NotifyProtocol(130, 20, null); p.NotifyProtocol(195, 1000, null); }",
+    ));
+    assert!(
+        found.len() == 1 && found[0].contains("`NotifyProtocol` names call 130, which does not run here"),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn own_names<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
         match (token.text, after) {
             ("const" | "let" | "var", _) => declared(after, &mut own),
             ("import", _) => {
-                let names = after.iter().take_while(|token| token.text != "from" && token.text != ";");
+                let names = after.iter().take_while(|token| !matches!(token.text, "from" | ";" | "import"));
                 own.extend(names.filter(|token| token.kind == Kind::Name).map(|token| token.text));
             }
             ("catch", [_, name, ..]) | ("function" | "class", [name, ..]) if name.kind == Kind::Name => {
@@ -198,9 +198,9 @@ fn declared<'a>(tokens: &[Token<'a>], into: &mut BTreeSet<&'a str>) {
             },
             "=" if depth == 0 => is_value = true,
             "," if depth == 0 => is_value = false,
-            ";" | "of" | "in" | "const" | "let" | "var" | "return" | "if" | "for" | "while" if depth == 0 => {
-                return;
-            }
+            // At any depth: each piece of a text is looked at for one declaration only, however hostile it is.
+            "const" | "let" | "var" => return,
+            ";" | "of" | "in" | "return" | "if" | "for" | "while" if depth == 0 => return,
             // In `{ protocol: scheme }` the name is the second one.
             name if token.kind == Kind::Name
                 && !is_value
@@ -249,6 +249,8 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens: Vec<Token<'_>> = Vec::new();
     // For each template whose hole the text is in: how many brackets are open in the hole.
     let mut holes: Vec<usize> = Vec::new();
+    // Up to here nothing is a regular expression: one that its line does not end is none, and is looked for once in a line.
+    let mut divided = 0;
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at).copied() {
         let rest = text.get(at..).unwrap_or_default();
@@ -259,9 +261,12 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
                 let end = rest.get(2..).and_then(|rest| rest.find("*/"));
                 (end.map_or(rest.len(), |end| end + 4), None)
             }
-            b'/' => match regular(rest).filter(|_| begins_value(tokens.last())) {
+            b'/' if at >= divided && begins_value(tokens.last()) => match regular(rest) {
                 Some(length) => (length, Some(Kind::Text)),
-                None => (1, Some(Kind::Mark)),
+                None => {
+                    divided = at + rest.find('\n').unwrap_or(rest.len());
+                    (1, Some(Kind::Mark))
+                }
             },
             b'"' | b'\'' => (quoted(rest, byte), Some(Kind::Text)),
             b'`' => (template(rest, &mut holes), Some(Kind::Text)),
@@ -401,6 +406,19 @@ mod tests {
         ] {
             let found: Vec<(&str, usize)> = unknown(text).iter().map(|one| (one.name, one.at)).collect();
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_text_takes_no_longer_than_its_length() {
+        for piece in
+            ["var[", "(/[", "import ", "`${", "p.GetParameters([", "(/", "protocol.", "const{a:", "'"]
+        {
+            let text = piece.repeat((1 << 18) / piece.len());
+            let began = crate::script::pool::real_now();
+            let found = (named(&text).len(), unknown(&text).len());
+            let took = began.elapsed();
+            assert!(took < std::time::Duration::from_secs(30), "{piece}: {took:?}, {found:?}");
         }
     }
 

@@ -26,6 +26,7 @@ use crate::element::spec::Spec;
 use crate::element::witness;
 use crate::engine::link::budget::Limits;
 use crate::language::model::{Access, Protocol};
+use crate::script::pool::{self, Pool};
 use crate::settings;
 use crate::tasks::Tasks;
 use crate::transport::dial::Environment;
@@ -78,8 +79,8 @@ pub fn run(file: &File, protocol: &Arc<Protocol>, folder: &Path) -> Outcome {
         }
     }
     let play = |watch| -> std::io::Result<Outcome> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).thread_stack_size(pool::STACK).build()?;
         Ok(runtime.block_on(play(file, spec.clone(), real_now(), watch)))
     };
     let mut outcome = match play(Watch::Steps) {
@@ -160,7 +161,7 @@ async fn play(file: &File, spec: Arc<Spec>, began: std::time::Instant, watch: Wa
             system_proxy: proxy::System::read(|_| None),
         },
         http: Http::simulated(network),
-        scripts: Default::default(),
+        scripts: Pool::default().on_large_stacks(),
         clock,
         witness: Some(witness),
     };

@@ -620,6 +620,24 @@ within = "0s"
 }
 
 #[test]
+fn scripts_nest_as_deep_as_in_the_daemon() {
+    let definition = r#"<Protocol><Name>Deep</Name>
+  <Params><Param id="1"><Name>Depth</Name><Type>read</Type><Interprete><RawType>numeric text</RawType><Type>double</Type></Interprete></Param></Params>
+  <QActions><QAction id="1" encoding="javascript" triggers="1"><![CDATA[
+    function Run(protocol) {
+      const depth = protocol.GetParameter(1);
+      if (depth > 0) protocol.SetParameter(1, depth - 1);
+    }
+  ]]></QAction></QActions>
+</Protocol>"#;
+    let (protocol, report) = script_load(definition);
+    let protocol = protocol.unwrap_or_else(|| panic!("{report}"));
+    let text = "[[step]]\nset = { 1 = 150 }\n[[step]]\nparams = { 1 = 0 }\n";
+    let file = file::parse(&Source::new("x.scenario.toml", text)).expect("a scenario");
+    assert_eq!(run(&file, &protocol, Path::new(".")).failure, None);
+}
+
+#[test]
 fn a_script_that_fails_fails_the_scenario_unless_that_is_expected() {
     let definition = r#"<Protocol><Name>Scripts</Name>
   <Params>

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::value::days_since_1970;
+
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
@@ -72,28 +74,18 @@ fn date(bytes: &[u8]) -> Option<(UnixTime, &[u8])> {
     };
     let text = text.strip_suffix(b"Z").filter(|text| text.len() == 10)?;
     let mut parts = text.chunks(2).map(number);
-    let mut next = |range: std::ops::RangeInclusive<u64>| parts.next()?.filter(|part| range.contains(part));
+    let mut next = |range: std::ops::RangeInclusive<i64>| parts.next()?.filter(|part| range.contains(part));
     let (month, day) = (next(1..=12)?, next(1..=31)?);
     let (hour, minute, second) = (next(0..=23)?, next(0..=59)?, next(0..=60)?);
-    let days = days_since_1970(year, month, day)?;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    let seconds = u64::try_from(seconds).ok()?;
     Some((UnixTime::since_unix_epoch(Duration::from_secs(seconds)), rest))
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+fn number(digits: &[u8]) -> Option<i64> {
     digits
         .iter()
-        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(*digit - b'0')))
-}
-
-/// Days of the Gregorian calendar, with years that begin in March, so that the leap day is the last one.
-fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let months = (month + 9) % 12;
-    let day_of_year = (153 * months + 2) / 5 + day - 1;
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year;
-    // From the 1st of March of year 0 to the 1st of January 1970.
-    days.checked_sub(719_468)
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(*digit - b'0')))
 }
 
 #[cfg(test)]

@@ -164,10 +164,11 @@ interface SLProtocol {
     NotifyProtocol(type: 85, name: string, none?: null): Cell;
     NotifyProtocol(type: 121, cell: readonly [table: number, row: string | number, column: number], value: Settable): boolean;
     NotifyProtocol(type: 122, cell: readonly [table: number, row: string | number, column: number], none?: null): Cell;
+    NotifyProtocol(type: 134, trigger: number, none?: null): number;
     NotifyProtocol(type: 149, table: number, row: string | readonly CellInput[]): number;
     NotifyProtocol(type: 156, table: number, key: string | number | readonly string[]): number;
     NotifyProtocol(type: 163, table: number, key: string): number;
-    NotifyProtocol(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]];
+    NotifyProtocol(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]] | null;
     NotifyProtocol(type: 193 | 194, table: number | readonly [table: number, ...options: unknown[]], columns: readonly (readonly CellInput[])[]): boolean;
     NotifyProtocol(type: 195, table: number, none?: null): number;
     NotifyProtocol(type: 215, row: readonly [table: number, key: string], none?: null): Cell[] | null;
@@ -177,7 +178,7 @@ interface SLProtocol {
     NotifyProtocol(type: 265, table: number, key: string): boolean;
     NotifyProtocol(type: 321, table: number, columns: readonly number[]): Cell[][] | null;
     NotifyProtocol(type: 393, column: number, none?: null): number | null;
-    NotifyProtocol(type: 397, table: number, none?: null): string[];
+    NotifyProtocol(type: 397, table: number, none?: null): string[] | null;
 
     /** With `row="true"`: the key of the row that runs the script. */
     RowKey(): string | null;

@@ -21,7 +21,7 @@ pub mod lost;
 mod machine;
 pub mod methods;
 mod names;
-mod notify;
+mod numbered;
 mod parameters;
 pub mod pool;
 mod source;

@@ -7,7 +7,7 @@ use crate::language::model::id::{ParamId, TableIx};
 use crate::language::model::param::ColumnKind;
 use crate::script::allowance::{Allowance, MEMBER};
 use crate::script::lent::{self, Lent};
-use crate::script::tables::{Null, cells, flag, keys_of, table, told};
+use crate::script::tables::{Null, cells, flag, keys_of, table, tell_lacking, told};
 use crate::script::values;
 use crate::value::Value;
 
@@ -187,12 +187,7 @@ pub(super) fn fill_columns<'js>(
         let Some(places) = places_of(&mut lent, method, table, &given.columns) else {
             return Ok(flag(ctx, false));
         };
-        let lacking = keys.iter().filter(|key| key.is_none()).count();
-        if lacking > 0 {
-            lent.engine.script_report(lent.now, lent.run.script, || {
-                format!("{method}: {lacking} of the keys are neither a text nor a number")
-            });
-        }
+        let lacking = tell_lacking(&mut lent, method, &keys);
         let described = lent.engine.protocol().table(table);
         let (width, key_column) = (described.columns.len(), usize::from(described.key));
         allowance.take(ctx, keys.len().saturating_mul(width).saturating_mul(MEMBER))?;

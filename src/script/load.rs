@@ -23,7 +23,7 @@ use crate::script::host::Limits;
 use crate::script::machine;
 use crate::script::methods::{METHODS, Refers};
 use crate::script::names::{named, unknown};
-use crate::script::notify::refers as call_refers;
+use crate::script::numbered::refers as call_refers;
 use crate::script::source::{self, Files, Found, Texts};
 
 /// The largest file of a script.

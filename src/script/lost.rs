@@ -1,4 +1,6 @@
 //! The threads that are lost to runs which cannot be stopped: whose they are, and when an element runs no more scripts; stops none.
+//!
+//! A run counts once it is overdue; that of an element which is stopped or replaced before is in no account.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 

@@ -5,7 +5,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Function, Object, Result, Symbol, Value as Js};
 
 use crate::script::host::Plan;
-use crate::script::{fills, lent, log, notify, parameters, tables};
+use crate::script::{fills, lent, log, numbered, parameters, tables};
 
 /// What the first argument of a method refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,10 +260,11 @@ pub static METHODS: &[Method] = &[
             "(type: 85, name: string, none?: null): Cell",
             "(type: 121, cell: readonly [table: number, row: string | number, column: number], value: Settable): boolean",
             "(type: 122, cell: readonly [table: number, row: string | number, column: number], none?: null): Cell",
+            "(type: 134, trigger: number, none?: null): number",
             "(type: 149, table: number, row: string | readonly CellInput[]): number",
             "(type: 156, table: number, key: string | number | readonly string[]): number",
             "(type: 163, table: number, key: string): number",
-            "(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]]",
+            "(type: 168, table: number, none?: null): [keys: string[], displayKeys: string[]] | null",
             "(type: 193 | 194, table: number | readonly [table: number, ...options: unknown[]], columns: readonly (readonly CellInput[])[]): boolean",
             "(type: 195, table: number, none?: null): number",
             "(type: 215, row: readonly [table: number, key: string], none?: null): Cell[] | null",
@@ -273,10 +274,10 @@ pub static METHODS: &[Method] = &[
             "(type: 265, table: number, key: string): boolean",
             "(type: 321, table: number, columns: readonly number[]): Cell[][] | null",
             "(type: 393, column: number, none?: null): number | null",
-            "(type: 397, table: number, none?: null): string[]"
+            "(type: 397, table: number, none?: null): string[] | null"
         ],
         "The original's numbered calls, as far as they are about parameters and tables: each does what the method does that the original has for it. Of 220, and of 321 whose columns count from 0, there are several columns in one call. Any other number is reported, and null.",
-        notify::notify_protocol
+        numbered::notify_protocol
     ),
     method!(
         "RowKey",

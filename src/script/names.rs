@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::language::schema::did_you_mean;
 use crate::script::methods::{METHODS, Method, Refers};
-use crate::script::notify;
+use crate::script::numbered;
 
 /// A number that a script gives to a method.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ fn calls<'a, 't>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = Call<'a, 't>> 
 /// What stands in front of a dot.
 fn on<'a>(before: &[Token<'a>]) -> On<'a> {
     let Some((name, before)) = before.split_last() else { return On::Other };
-    if name.kind != Kind::Name {
+    if name.kind != Kind::Name || matches!(name.text, "this" | "super") {
         return On::Other;
     }
     let before = match before {
@@ -145,7 +145,7 @@ fn numbers(method: &'static Method, arguments: &[Token<'_>], into: &mut Vec<Name
         (Refers::Nothing, _) => {}
         (Refers::Call, [number, comma, given @ ..]) if comma.text == "," => {
             take(number, Refers::Call);
-            let refers = number.text.parse().ok().and_then(notify::refers);
+            let refers = number.text.parse().ok().and_then(numbered::refers);
             let given = match given {
                 [open, list @ ..] if open.text == "[" => list,
                 given => given,
@@ -173,11 +173,16 @@ fn own_names<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
         }
         match (token.text, after) {
             ("const" | "let" | "var", _) => declared(after, &mut own),
+            // A call of `import`, `import.meta` and the import of a file for its effects name nothing.
+            ("import", [next, ..]) if next.text == "(" || next.is_dot() || next.kind == Kind::Text => {}
             ("import", _) => {
                 let names = after.iter().take_while(|token| !matches!(token.text, "from" | ";" | "import"));
                 own.extend(names.filter(|token| token.kind == Kind::Name).map(|token| token.text));
             }
-            ("catch", [_, name, ..]) | ("function" | "class", [name, ..]) if name.kind == Kind::Name => {
+            ("catch", [open, name, ..]) if open.text == "(" && name.kind == Kind::Name => {
+                own.insert(name.text);
+            }
+            ("function" | "class", [name, ..]) if name.kind == Kind::Name => {
                 own.insert(name.text);
             }
             _ => {}
@@ -207,6 +212,12 @@ fn declared<'a>(tokens: &[Token<'a>], into: &mut BTreeSet<&'a str>) {
                 && tokens.get(at + 1).is_none_or(|next| next.text != ":") =>
             {
                 into.insert(name);
+                let goes_on =
+                    tokens.get(at + 1).is_some_and(|next| matches!(next.text, "," | "=" | "of" | "in"));
+                // A declaration without a value may end without a semicolon.
+                if depth == 0 && !goes_on {
+                    return;
+                }
             }
             _ => {}
         }
@@ -402,6 +413,11 @@ mod tests {
             ("import { protocol } from './a.js'; protocol.Foo(1)", vec![]),
             ("other\n  .protocol\n  .Foo(1); f().protocol.Foo(2); x['y'].Foo(3)", vec![]),
             ("[...protocol.Foo(1)]", vec![("Foo", 13)]),
+            ("try { f() } catch { protocol.Foo(1) }", vec![("Foo", 29)]),
+            ("try { f() } catch (protocol) { protocol.Foo(1) }", vec![]),
+            ("let value\nprotocol.Foo(1)", vec![("Foo", 19)]),
+            ("import './a.js'\nprotocol.Foo(1)", vec![("Foo", 25)]),
+            ("await import('./a.js')\nprotocol.Foo(1)", vec![("Foo", 32)]),
             ("protocol.Foo(protocol.Bar())", vec![("Foo", 9), ("Bar", 22)]),
         ] {
             let found: Vec<(&str, usize)> = unknown(text).iter().map(|one| (one.name, one.at)).collect();
@@ -455,6 +471,10 @@ mod tests {
             ("other.protocol.GetRow(1); this.cache.Exists(2); f().Exists(3); 'x'.Exists(4)", vec![]),
             ("const cache = new Cache(); cache.Exists(1); protocol.Exists(2)", vec![of("Exists", 2)]),
             ("/'/.test(x); p.GetRow(1) // '", vec![of("GetRow", 1)]),
+            (
+                "class A { GetRow(n) { return super.GetRow(n) } Run() { this.GetRow(5); super.GetRow(6) } }",
+                vec![],
+            ),
             ("p.Log(8, -1, 'x'); p.GetInputParameter(0)", vec![]),
             (
                 "protocol.NotifyProtocol(195 /* rows */, 1000, null)",

@@ -103,6 +103,17 @@ pub(super) fn keys_of<'js>(
     members.iter().map(one).collect()
 }
 
+/// Reports those of some keys that are none; how many they are.
+pub(super) fn tell_lacking(lent: &mut Lent<'_>, method: &str, keys: &[Option<Arc<str>>]) -> usize {
+    let lacking = keys.iter().filter(|key| key.is_none()).count();
+    if lacking > 0 {
+        lent.engine.script_report(lent.now, lent.run.script, || {
+            format!("{method}: {lacking} of the keys are neither a text nor a number")
+        });
+    }
+    lacking
+}
+
 fn edit<'js>(
     ctx: &Ctx<'js>,
     lent: &mut Lent<'_>,
@@ -236,12 +247,7 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
         match several {
             Some(keys) => {
                 let keys = keys_of(ctx, &mut allowance, &keys)?;
-                let lacking = keys.iter().filter(|key| key.is_none()).count();
-                if lacking > 0 {
-                    lent.engine.script_report(lent.now, lent.run.script, || {
-                        format!("{NAME}: {lacking} of the keys are neither a text nor a number")
-                    });
-                }
+                tell_lacking(&mut lent, NAME, &keys);
                 let keys = keys.into_iter().flatten().collect();
                 match lent.engine.script_delete_rows(lent.now, table, keys) {
                     Ok(missing) => {

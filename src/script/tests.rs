@@ -4,7 +4,7 @@ mod api;
 mod bounds;
 mod causes;
 mod files;
-mod notify;
+mod numbered;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

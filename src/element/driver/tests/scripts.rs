@@ -191,9 +191,12 @@ async fn stuck(in_place: bool) -> Option<String> {
         }
     }
     // The search takes seconds, and is over then.
-    while pool.losses().count() > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let given_back = async {
+        while pool.losses().count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), given_back).await.expect("the thread is given back");
     told
 }
 

@@ -227,8 +227,8 @@ async fn an_answer_that_comes_while_a_script_runs_is_in_time() {
         let mut web = Web::start().await;
         let plain = r#"<Connection id="2" name="Plain">"#;
         let (before, behind) = WEB.split_once(plain).expect("a third connection");
-        let behind = behind.replacen("<DefaultValue>5000<", "<DefaultValue>600<", 1);
-        let busy = "function Run() { const end = Date.now() + 900; while (Date.now() < end); }";
+        let behind = behind.replacen("<DefaultValue>5000<", "<DefaultValue>2000<", 1);
+        let busy = "function Run() { const end = Date.now() + 2500; while (Date.now() < end); }";
         let script = format!(
             r#"<QActions><QAction id="1" encoding="javascript" triggers="16"><![CDATA[{busy}]]></QAction></QActions></Protocol>"#
         );

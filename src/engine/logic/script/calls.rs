@@ -116,7 +116,12 @@ impl Engine {
         mode: Fill,
     ) -> Result<NotTaken, Refused> {
         self.spend(rows.iter().flatten().flatten().map(weight).sum())?;
+        let given = rows.len();
         let (outcome, not_taken) = self.params.fill_as_far(table, rows, mode, Origin::Script);
+        let filled = given.saturating_sub(usize::try_from(not_taken.rows).unwrap_or(usize::MAX));
+        if outcome.is_taken() && filled > 0 {
+            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Filled(filled) });
+        }
         self.after_set(ctx, outcome)?;
         Ok(not_taken)
     }

@@ -78,6 +78,9 @@ fn calls_that_cannot_be_done_are_told_and_give_null() {
         ("128, 20, 'x'", "null", "NotifyProtocol: 128 is not one of the calls that run here"),
         ("'x'", "null", "NotifyProtocol: a call without a number is not one of the calls that run here"),
         ("321, 1000, [3]", "null", "NotifyProtocol: the table has 3 columns, counted from 0"),
+        ("168, 20, null", "null", "NotifyProtocol: parameter 20 is no table"),
+        ("397, 20, null", "null", "NotifyProtocol: parameter 20 is no table"),
+        ("134, 7, null", "-1", "CheckTrigger: there is no trigger 7"),
         ("321, 20, [0]", "null", "NotifyProtocol: parameter 20 is no table"),
         ("393, 20, null", "null", "NotifyProtocol: parameter 20 is no column"),
         ("220, [1000, 20], [['a'], [1]]", "false", "NotifyProtocol: the table has no such column 20"),
@@ -103,6 +106,7 @@ fn a_call_with_what_is_no_list_names_what_is_missing() {
             "RangeError: NotifyProtocol: 1 columns and 2 lists of values",
         ),
         ("220, [1000, 1003], [['a'], [1, 2]]", "RangeError: NotifyProtocol: 1 keys and 2 values"),
+        ("121, [[1000], ['a'], [2]], [['x']]", "TypeError: NotifyProtocol: 121 sets one cell here"),
         ("321, 1000, null", "NotifyProtocol: an array is missing"),
     ] {
         let mut rig =

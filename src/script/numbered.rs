@@ -1,6 +1,6 @@
 //! `protocol.NotifyProtocol`: the numbered calls of the original that do what a method of `protocol` does; no others.
 
-use rquickjs::{Array, Ctx, Result, Value as Js};
+use rquickjs::{Array, Ctx, Exception, Result, Value as Js};
 
 use crate::language::model::id::ParamId;
 use crate::script::allowance::Allowance;
@@ -26,10 +26,11 @@ enum Takes {
 
 /// The calls that are a method: number, method and arguments.
 ///
-/// The numbers and what they take are those of the original's documentation of its notify types.
+/// The numbers and what they take are those of the original's documentation of its types of notifications.
 const CALLS: &[(i32, &str, Takes)] = &[
     (73, "GetParameter", Takes::First),
     (85, "GetParameterByName", Takes::First),
+    (134, "CheckTrigger", Takes::First),
     (149, "AddRow", Takes::Both),
     (156, "DeleteRow", Takes::Both),
     (163, "GetKeyPosition", Takes::Both),
@@ -39,7 +40,6 @@ const CALLS: &[(i32, &str, Takes)] = &[
     (225, "SetRow", Takes::List(2)),
     (240, "AddRowReturnKey", Takes::Both),
     (265, "Exists", Takes::Both),
-    (397, "GetKeys", Takes::First),
 ];
 
 /// Sets a cell, by the key of its row or by its place.
@@ -48,6 +48,8 @@ const SET_CELL: i32 = 121;
 const GET_CELL: i32 = 122;
 /// Primary keys and display keys.
 const GET_INDEXES: i32 = 168;
+/// Primary keys.
+const GET_KEYS: i32 = 397;
 /// Reads a row; one that is not there has empty cells.
 const GET_ROW: i32 = 215;
 /// Fills columns.
@@ -60,7 +62,9 @@ const TABLE_OF_COLUMN: i32 = 393;
 /// What the argument after the number refers to, or its first entry where it is a list; none of a call that does not run here.
 pub(super) fn refers(number: i32) -> Option<Refers> {
     match number {
-        SET_CELL | GET_CELL | GET_INDEXES | GET_ROW | FILL_COLUMNS | GET_COLUMNS => Some(Refers::Table),
+        SET_CELL | GET_CELL | GET_INDEXES | GET_KEYS | GET_ROW | FILL_COLUMNS | GET_COLUMNS => {
+            Some(Refers::Table)
+        }
         TABLE_OF_COLUMN => Some(Refers::Param),
         _ => {
             let (_, name, _) = CALLS.iter().find(|(of, _, _)| *of == number)?;
@@ -95,10 +99,15 @@ pub(super) fn notify_protocol<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Res
         }
         Some(SET_CELL) => {
             let mut given = entries(ctx, &first, 3)?;
+            if given.first().is_some_and(Js::is_array) {
+                return Err(Exception::throw_type(ctx, &format!("{NAME}: {SET_CELL} sets one cell here")));
+            }
             let by_key = given.get(1).is_some_and(Js::is_string);
             given.push(second);
             call(ctx, if by_key { "SetParameterIndexByKey" } else { "SetParameterIndex" }, &given)
         }
+        Some(GET_INDEXES | GET_KEYS) if !is_table(ctx, &first)? => Ok(none()),
+        Some(GET_KEYS) => tables::get_keys(ctx, &[first]),
         Some(GET_INDEXES) => {
             let both = Array::new(ctx.clone())?;
             for kind in 0..2 {
@@ -126,6 +135,11 @@ pub(super) fn notify_protocol<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Res
             Ok(none())
         }
     }
+}
+
+/// Whether an argument names a table; reports one that does not.
+fn is_table<'js>(ctx: &Ctx<'js>, argument: &Js<'js>) -> Result<bool> {
+    lent::with(ctx, |mut lent| Ok(tables::table(ctx, &mut lent, NAME, Some(argument))?.is_some()))
 }
 
 fn empty_row<'js>(ctx: &Ctx<'js>, argument: Option<&Js<'js>>) -> Result<Js<'js>> {

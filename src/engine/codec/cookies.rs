@@ -30,7 +30,8 @@ struct Cookie<'a> {
 
 /// Reads the headers `Set-Cookie` of an answer in their order; `now` counts where the answer has no `Date`.
 ///
-/// A cookie replaces or takes away the one with its name, domain and path before it (RFC 6265, 5.3). Where a request would go is
+/// A cookie replaces, in its place, or takes away the one with its name, domain and path before it (RFC 6265, 5.3 and 5.4); one
+/// that is left out takes it away, too. Where a request would go is
 /// not known: of those that differ only in domain or path the last one is given back, whatever both are.
 pub(super) fn cookies(headers: &[(String, String)], now: Wall) -> Cookies {
     let all = |wanted: &'static str| {
@@ -38,24 +39,27 @@ pub(super) fn cookies(headers: &[(String, String)], now: Wall) -> Cookies {
     };
     // By the clock that wrote `Expires`, if it tells.
     let now = all("date").find_map(date).unwrap_or_else(|| seconds(Duration::from_nanos(now.0)));
-    let mut live: Vec<Cookie<'_>> = Vec::new();
+    // In the order of their making, each with when it was set last.
+    let mut live: Vec<(usize, Cookie<'_>)> = Vec::new();
     let mut odd = 0;
-    for cookie in all("set-cookie").filter_map(|value| cookie(value, now)) {
+    for (set, cookie) in all("set-cookie").filter_map(|value| cookie(value, now)).enumerate() {
         let can_be_sent = is_plain(cookie.name) && is_plain(cookie.value);
-        if !can_be_sent && !cookie.is_gone {
-            odd += 1;
-            continue;
-        }
-        live.retain(|other| {
-            (other.name, &other.domain, other.path) != (cookie.name, &cookie.domain, cookie.path)
+        let is_odd = !cookie.is_gone && !can_be_sent;
+        odd += usize::from(is_odd);
+        let before = live.iter().position(|(_, other)| {
+            (other.name, &other.domain, other.path) == (cookie.name, &cookie.domain, cookie.path)
         });
-        if !cookie.is_gone {
-            live.push(cookie);
+        match (before, cookie.is_gone || is_odd) {
+            (Some(at), true) => drop(live.remove(at)),
+            (None, true) => {}
+            (Some(at), false) => live[at] = (set, cookie),
+            (None, false) => live.push((set, cookie)),
         }
     }
-    let is_last =
-        |(at, cookie): &(usize, &Cookie<'_>)| live.iter().skip(at + 1).all(|later| later.name != cookie.name);
-    let given = live.iter().enumerate().filter(is_last);
+    let is_last = |(set, cookie): &&(usize, Cookie<'_>)| {
+        live.iter().all(|(other_set, other)| other.name != cookie.name || other_set <= set)
+    };
+    let given = live.iter().filter(is_last);
     let pairs: Vec<String> = given.map(|(_, cookie)| format!("{}={}", cookie.name, cookie.value)).collect();
     Cookies { text: pairs.join(BETWEEN), odd }
 }
@@ -82,7 +86,7 @@ fn cookie(header: &str, now: i64) -> Option<Cookie<'_>> {
             expires = date(value).or(expires);
         } else if key.eq_ignore_ascii_case("max-age") {
             max_age = lives(value).or(max_age);
-        } else if key.eq_ignore_ascii_case("domain") {
+        } else if key.eq_ignore_ascii_case("domain") && !value.is_empty() {
             domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase();
         } else if key.eq_ignore_ascii_case("path") {
             path = if value.starts_with('/') { value } else { "" };
@@ -193,11 +197,18 @@ mod tests {
     #[test]
     fn a_later_cookie_replaces_the_one_before_it() {
         check(&["a=1", "a=2"], "a=2");
-        check(&["a=1; Path=/; Domain=x.example", "b=3", "a=2; path=/; domain=.X.Example"], "b=3; a=2");
+        check(&["a=1; Path=/; Domain=x.example", "b=3", "a=2; path=/; domain=.X.Example"], "a=2; b=3");
+        // A domain that is empty is none (RFC 6265, 5.2.3).
+        check(
+            &["a=1; Domain=x.example; Domain=", "a=2; Domain=x.example", "b=3; Domain=", "b=4"],
+            "a=2; b=4",
+        );
+        check(&["a=1; Domain=x.example; Domain=", "a=; Domain=x.example; Max-Age=0"], "");
         check(&["a=1", "A=2"], "a=1; A=2");
         // Whether the first one is for another address is not known, and one of a name is sent.
         check(&["a=1; Path=/login", "a=2; Path=/"], "a=2");
         check(&["a=2; Path=/", "a=1; Path=/login"], "a=1");
+        check(&["a=1; Path=/", "a=2; Path=/login", "a=3; Path=/"], "a=3");
     }
 
     #[test]
@@ -259,6 +270,9 @@ mod tests {
             assert_eq!(given(&["a=1", bad, "c=3"]), Cookies { text: "a=1; c=3".to_owned(), odd: 1 }, "{bad}");
         }
         assert_eq!(given(&["b=1 2"]), Cookies { text: String::new(), odd: 1 });
+        // Nor is what it replaces given back.
+        assert_eq!(given(&["b=old", "c=3", "b=1 2"]), Cookies { text: "c=3".to_owned(), odd: 1 });
+        assert_eq!(given(&["b=1 2", "b=new"]), Cookies { text: "b=new".to_owned(), odd: 1 });
     }
 
     #[test]

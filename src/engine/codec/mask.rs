@@ -86,8 +86,12 @@ impl Mask {
     /// Hides each cookie of a header `Cookie`: an answer sets them one by one, and a peer may quote a value alone.
     fn add_cookies(&mut self, header: &str) {
         for pair in header.split(cookies::BETWEEN) {
-            self.add(Bytes::copy_from_slice(pair.as_bytes()));
             let value = pair.split_once('=').map_or("", |(_, value)| value.trim_matches('"'));
+            // `b=` is part of much else.
+            if value.is_empty() {
+                continue;
+            }
+            self.add(Bytes::copy_from_slice(pair.as_bytes()));
             if value.len() >= MIN_COOKIE {
                 self.add(Bytes::copy_from_slice(value.as_bytes()));
             }
@@ -307,6 +311,17 @@ mod tests {
         check(&["a%zz"], r"a%zz \u12 \x a%z", r"*** \u12 \x a%z");
         check(&["a b"], "a+b a%20b a%2b", "*** *** a%2b");
         check(&[r"a\b"], r"a\b a\\b a\u005cb", "*** *** ***");
+    }
+
+    #[test]
+    fn a_cookie_is_hidden_with_its_name_and_alone_if_it_is_long() {
+        let mut mask = Mask::default();
+        mask.add_cookies("sid=0123456; b=; c=\"\"; theme=dark");
+        let shown = |text: &str| {
+            String::from_utf8(mask.shown(text.as_bytes(), usize::MAX, Ends::Whole)).expect("UTF-8")
+        };
+        assert_eq!(shown("sid=0123456 0123456 theme=dark dark"), "*** *** *** dark");
+        assert_eq!(shown("?job=5&abc=\"\""), "?job=5&abc=\"\"");
     }
 
     #[test]

@@ -85,6 +85,11 @@ const CASES: &[Case] = &[
     ("answer-that-nobody-asks-for", &["door.xml", "--session", "3"], ""),
     ("set", &["crane.xml", "--set", "Target=5", "--set", "50=25"], ""),
     ("set-json", &["crane.xml", "--set", "Target=5", "--json"], ""),
+    (
+        "set-of-a-secret-that-is-used-up",
+        &["vault.xml", "--set", "Key=s3cret-k3y", "--set", "Key=s3cret-k3y", "--set", "Pin[door]=s3cret-k3y"],
+        "",
+    ),
     ("set-of-an-element", &["crane.xml", "--settings", "crane.toml", "--set", "Spin=1"], ""),
     ("set-alone-that-does-not-fit", &["crane.xml", "--set", "Target=5", "--set", "Target=x"], ""),
     ("set-that-moves-a-link", &["door.xml", "--set", "Path=side", "--set", "Path=side"], ""),

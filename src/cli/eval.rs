@@ -40,7 +40,7 @@ Examples:
   backshell eval protocol.xml --set 'Target=5'
   backshell tap studio --json > day.jsonl; backshell eval protocol.xml --tap --message day.jsonl
 
-Exit status: 0 if all was taken, 1 with a message that no response takes, a value that does not fit, or a definition with errors, 2 for a wrong command line.")]
+Exit status: 0 if everything was taken and nothing failed, 1 with a message that no response takes, a value that does not fit, or a definition with errors, 2 for a wrong command line.")]
 pub(super) struct Arguments {
     /// The definition file, or - for standard input
     #[arg(value_name = "DEFINITION")]

@@ -56,22 +56,33 @@ pub(super) fn set_all(engine: &mut Engine, ctx: &mut Context, sets: &[String]) -
 ///
 /// What was wrong has been told on standard error.
 pub(super) fn set(engine: &mut Engine, ctx: &mut Context, set: &str) -> Result<Option<ParamIx>, Status> {
-    let Some((place, value)) = set.split_once('=') else {
-        complain(&format!("`--set {}` has no `=`: write PARAM=VALUE", printable(set)));
-        return Err(Status::Misuse);
-    };
-    let protocol = Arc::clone(engine.protocol());
-    let (param, row) = match protocol.find_place(place.trim(), Access::Write) {
-        Ok(found) => found,
-        Err(problem) => {
-            complain(&printable(&problem));
-            return Err(Status::Bad);
-        }
-    };
-    if let Err(rejected) = engine.set(ctx, param, row, Value::text(value), Origin::User) {
-        let place = printable(place);
+    let (param, row, value) = read_set(engine.protocol(), set)?;
+    if let Err(rejected) = engine.set(ctx, param, row, value, Origin::User) {
+        let place = printable(set.split_once('=').map_or(set, |(place, _)| place));
         complain(&format!("parameter `{place}` does not take this value: {rejected}"));
         return Err(Status::Bad);
     }
     Ok(row.is_none().then_some(param))
+}
+
+/// What [`set`] sets: a parameter, the key of the row if it is a column, and the value.
+///
+/// # Errors
+///
+/// What was wrong has been told on standard error.
+pub(super) fn read_set<'s>(
+    protocol: &Protocol,
+    set: &'s str,
+) -> Result<(ParamIx, Option<&'s str>, Value), Status> {
+    let Some((place, value)) = set.split_once('=') else {
+        complain(&format!("`--set {}` has no `=`: write PARAM=VALUE", printable(set)));
+        return Err(Status::Misuse);
+    };
+    match protocol.find_place(place.trim(), Access::Write) {
+        Ok((param, row)) => Ok((param, row, Value::text(value))),
+        Err(problem) => {
+            complain(&printable(&problem));
+            Err(Status::Bad)
+        }
+    }
 }

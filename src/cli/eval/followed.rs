@@ -1,10 +1,11 @@
 //! What followed a message, step by step, as it is shown: what ran, what would be sent, what is reported; runs nothing.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::{After, Named, Ran, Then};
-use super::snapshot::{masked, masked_by, masked_value};
+use super::snapshot::{masked, masked_by, masked_key, masked_value};
 use crate::api::wire::Value;
 use crate::engine::codec::command::Outgoing;
 use crate::engine::codec::mask::{Ends, Mask};
@@ -14,7 +15,7 @@ use crate::engine::session::requests::Order;
 use crate::engine::target::exchange::Content;
 use crate::language::model::Protocol;
 use crate::language::model::condition::Condition;
-use crate::language::model::id::{ConnectionIx, ParamIx, ScriptIx};
+use crate::language::model::id::{ConnectionIx, ParamIx, ScriptIx, TableIx};
 use crate::language::model::message::MessageKind;
 use crate::language::model::script;
 use crate::value;
@@ -95,17 +96,21 @@ impl Followed<'_> {
             Step::ScriptSet { script, param, row, value } => Then::Set {
                 script: self.script(*script),
                 param: self.named(*param),
-                row: row.clone(),
+                row: row.as_ref().map(|key| {
+                    let column = protocol.param(*param).column;
+                    column.map_or_else(|| key.clone(), |(table, _)| self.key(table, key))
+                }),
                 value: masked_by(self.mask, masked_value(protocol.param(*param), value)),
             },
             Step::ScriptRows { script, table, edit } => {
                 let (edit, count, keys) = match edit {
-                    RowsEdit::Added(key) => ("added", Some(1), vec![key.clone()]),
-                    RowsEdit::Set(key) => ("set", Some(1), vec![key.clone()]),
-                    RowsEdit::Deleted(keys) => ("deleted", Some(keys.len()), keys.clone()),
-                    RowsEdit::Filled(count) => ("filled", Some(*count), Vec::new()),
-                    RowsEdit::Cleared => ("cleared", None, Vec::new()),
+                    RowsEdit::Added(key) => ("added", Some(1), slice::from_ref(key)),
+                    RowsEdit::Set(key) => ("set", Some(1), slice::from_ref(key)),
+                    RowsEdit::Deleted(keys) => ("deleted", Some(keys.len()), &**keys),
+                    RowsEdit::Filled(count) => ("filled", Some(*count), &[][..]),
+                    RowsEdit::Cleared => ("cleared", None, &[][..]),
                 };
+                let keys = keys.iter().map(|key| self.key(*table, key)).collect();
                 let table = self.named(protocol.table(*table).param);
                 Then::Rows { script: self.script(*script), table, edit, count, keys }
             }
@@ -206,6 +211,10 @@ impl Followed<'_> {
     fn named(&self, param: ParamIx) -> Named {
         let described = self.protocol.param(param);
         Named { id: described.id.0, name: described.name.clone() }
+    }
+
+    fn key(&self, table: TableIx, key: &str) -> Arc<str> {
+        masked_key(self.protocol, self.mask, table, key)
     }
 
     fn value(&self, param: ParamIx, value: &value::Value) -> String {

@@ -37,6 +37,7 @@ impl Snapshot {
     pub(super) fn renew(
         &mut self,
         params: &Params,
+        mask: &Mask,
         touched: &BTreeSet<TableIx>,
     ) -> (BTreeMap<ParamIx, Value>, Vec<Table>) {
         let mut changed = BTreeMap::new();
@@ -51,7 +52,7 @@ impl Snapshot {
             let now = rows(params, *table);
             let before = self.tables.insert(*table, now).unwrap_or_default();
             let now = self.tables.get(table).into_iter().flatten();
-            differing.extend(difference(params, *table, before, now));
+            differing.extend(difference(params, mask, *table, before, now));
         }
         (changed, differing)
     }
@@ -68,6 +69,7 @@ fn rows(params: &Params, table: TableIx) -> Rows {
 /// What of a table is new, other or gone; none if nothing is.
 fn difference<'a>(
     params: &Params,
+    mask: &Mask,
     table: TableIx,
     mut before: Rows,
     now: impl Iterator<Item = (&'a Arc<str>, &'a Vec<Value>)>,
@@ -76,8 +78,10 @@ fn difference<'a>(
     let described = protocol.table(table);
     let columns: Vec<&Param> = described.columns.iter().map(|column| protocol.param(column.param)).collect();
     let cells = |cells: &[Value]| {
-        columns.iter().zip(cells).map(|(column, cell)| masked_value(column, cell)).collect()
+        let shown = columns.iter().zip(cells);
+        shown.map(|(column, cell)| masked_by(mask, masked_value(column, cell))).collect()
     };
+    let masked_key = |key: &str| masked_key(protocol, mask, table, key);
     let named = |param: &Param| Named { id: param.id.0, name: param.name.clone() };
     let mut shown = Table {
         named: named(protocol.param(described.param)),
@@ -91,12 +95,16 @@ fn difference<'a>(
         match before.remove(key) {
             None => shown.added.push(cells(row)),
             Some(old) if old != *row => {
-                shown.changed.push(RowChange { key: key.clone(), before: cells(&old), cells: cells(row) });
+                shown.changed.push(RowChange {
+                    key: masked_key(key),
+                    before: cells(&old),
+                    cells: cells(row),
+                });
             }
             Some(_) => {}
         }
     }
-    shown.removed = before.into_keys().collect();
+    shown.removed = before.into_keys().map(|key| masked_key(&key)).collect();
     let is_same = shown.added.is_empty() && shown.changed.is_empty() && shown.removed.is_empty();
     (!is_same).then_some(shown)
 }
@@ -107,6 +115,17 @@ pub(super) fn masked_value(described: &Param, value: &Value) -> wire::Value {
         wire::Value::Text(STARS.into())
     } else {
         wire::Value::from(value)
+    }
+}
+
+/// The key of a row as it may be shown.
+pub(super) fn masked_key(protocol: &Protocol, mask: &Mask, table: TableIx, key: &str) -> Arc<str> {
+    let described = protocol.table(table);
+    let column = described.columns.get(usize::from(described.key));
+    if column.is_some_and(|column| protocol.param(column.param).secret) {
+        STARS.into()
+    } else {
+        masked(mask, key).into()
     }
 }
 

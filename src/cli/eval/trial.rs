@@ -224,6 +224,9 @@ impl Trial {
         // What stands behind it may be a secret.
         let place = set.split_once('=').map_or(set, |(place, _)| place);
         let mut outcome = self.begin("set", place.trim().to_owned(), None);
+        let (param, _, value) = offline::read_set(self.protocol(), set)?;
+        // What the set causes may take it away before anything is told.
+        self.secrets.extend(self.protocol().param(param).secret.then(|| value.to_bytes()));
         let param = offline::set(&mut self.engine, &mut self.ctx, set)?;
         let caused = self.caused();
         outcome.taken = "whole";
@@ -316,13 +319,12 @@ impl Trial {
         sets: Vec<codec::Set>,
         place: &dyn Fn(ParamIx) -> Option<String>,
     ) {
-        let params = self.engine.params();
-        let (changed, tables) = self.before.renew(params, &caused.tables(params.protocol()));
+        let (params, mask) = (self.engine.params(), self.mask());
+        let (changed, tables) = self.before.renew(params, &mask, &caused.tables(params.protocol()));
         let mut refused: BTreeMap<ParamIx, &Rejected> = BTreeMap::new();
         for (param, why) in caused.steps().filter_map(Step::rejected) {
             refused.entry(param).or_insert(why);
         }
-        let mask = self.mask();
         let set = sets.iter().map(|set| set.param);
         let mut seen = BTreeSet::new();
         let all = set.chain(refused.keys().copied()).chain(changed.keys().copied());

@@ -68,7 +68,7 @@ fn rows_that_are_new_other_and_gone_are_told_apart_without_their_secrets() {
         &mut engine,
         vec![row("a", 1.0, "1111"), row("b", 2.5, "2222"), row("c", 3.0, "9999"), row("e", 5.0, "5555")],
     );
-    let (values, tables) = before.renew(engine.params(), &BTreeSet::from([table]));
+    let (values, tables) = before.renew(engine.params(), &Mask::default(), &BTreeSet::from([table]));
     assert_eq!((values.len(), tables.len()), (0, 1));
     let outcome = Outcome { tables, ..empty() };
     let mut printed = Vec::new();
@@ -84,7 +84,7 @@ fn rows_that_are_new_other_and_gone_are_told_apart_without_their_secrets() {
     summary.add(&outcome);
     assert_eq!((summary.rows, summary.is_good()), (4, true));
     // The next comparison begins here.
-    assert!(before.renew(engine.params(), &BTreeSet::from([table])).1.is_empty());
+    assert!(before.renew(engine.params(), &Mask::default(), &BTreeSet::from([table])).1.is_empty());
 }
 
 fn empty() -> Outcome {

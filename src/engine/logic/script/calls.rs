@@ -192,11 +192,10 @@ impl Engine {
         keys: Vec<Arc<str>>,
     ) -> Result<Vec<Arc<str>>, Refused> {
         self.spend(0)?;
-        let told = self.is_traced().then(|| keys.clone());
         let (events, missing) = self.params.delete_rows(table, keys, Origin::Script);
-        if let Some(mut keys) = told.filter(|_| !events.is_empty()) {
-            keys.retain(|key| !missing.contains(key));
-            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Deleted(keys) });
+        if !events.is_empty() {
+            let gone = || events.iter().filter_map(Event::row).cloned().collect();
+            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Deleted(gone()) });
         }
         self.stack.push(Frame::Events { rest: events.into_iter() });
         self.finish_nested(ctx);

@@ -2,10 +2,10 @@
 //!
 //! # Who provides what
 //!
-//! `compile` takes [`environment`], adds the text with `add_template_owned(Template::NAME, text)` and works out
-//! [`Template::params`](super::message::Template::params) with [`names`]: every name that the template uses without
-//! setting it, and every literal argument of `param(..)`, must be a parameter or one of [`FUNCTIONS`]; an argument of `param`
-//! that is no literal is an error of the author, since what a template reads must be known before it is rendered.
+//! `compile` takes [`environment`], gives it the text with [`TEXT_OF`] written around what a text is made of, and works out
+//! [`Template::params`](super::message::Template::params) from the tree: every name that the template uses without setting it,
+//! and every literal argument of `param(..)`, must be a parameter or one of [`FUNCTIONS`]; an argument of `param` that is no
+//! literal is an error of the author, since what a template reads must be known before it is rendered.
 //!
 //! The environment is pure: it has the formatter, the filter `json` and nothing that knows an element. `engine::codec::render`
 //! passes a context object whose names are looked up while rendering: the parameters by name, and the [`FUNCTIONS`].
@@ -124,13 +124,6 @@ pub fn environment() -> Environment<'static> {
     environment.add_test("number", tests::is_number);
     environment.add_test("string", tests::is_string);
     environment
-}
-
-/// The names that a template reads from outside: parameters and [`FUNCTIONS`].
-pub fn names(template: &minijinja::Template<'_, '_>) -> Vec<String> {
-    let mut names: Vec<_> = template.undeclared_variables(false).into_iter().collect();
-    names.sort_unstable();
-    names
 }
 
 /// Writes a value as the inside of a JSON text, without quotes; an empty value writes nothing.

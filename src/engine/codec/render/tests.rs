@@ -127,16 +127,6 @@ fn bytes_that_are_no_text_are_an_error_and_those_that_are_are_text() {
     assert!(render("{{ bad }}").is_err());
 }
 
-#[test]
-fn the_names_that_a_template_reads_are_known() {
-    let of = template(
-        "{{ Name }}{% set x = 1 %}{{ x }}{{ param(5) }}{{ tai() }}{% for i in List %}{{ i }}{% endfor %}",
-        &[],
-    );
-    let parsed = of.environment.get_template(Template::NAME).expect("a template");
-    assert_eq!(template::names(&parsed), ["List", "Name", "param", "tai"]);
-}
-
 /// A table `Items` of a key, a number and a name, with the rows given.
 fn render_table(text: &str, rows: &[(&str, f64)]) -> Result<String, RenderError> {
     let mut build = Build::new();
@@ -247,6 +237,7 @@ fn an_empty_value_is_an_empty_text_wherever_a_text_is_made_of_it() {
         ("{{ (table(1000) | first).Note ~ ((table(1000)|first).key) }}", "k"),
         ("{{ 'x' ~ Nothing ~ 'y' ~ (Nothing or Name)[0] }}", "xya"),
         ("{{ '(' ~ Nothing ~ ')' ~ Nothing }}", "()"),
+        ("{{ 'a' ~ none }}[{{ none | upper }}{{ none[1:] }}]", "a[]"),
         (
             "[{{ Nothing | upper }}{{ Nothing | lower }}{{ Nothing | trim }}{{ Nothing | string }}{{ Nothing | safe }}]",
             "[]",

@@ -168,9 +168,8 @@ fn resolve(
         );
         sound = false;
     }
-    let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
     for (name, place) in &walk.functions {
-        if !FUNCTIONS.contains(name) && !globals.contains(name) {
+        if !FUNCTIONS.contains(name) {
             unknown(scope, "function", name, at(*place), user, FUNCTIONS.iter().copied());
             sound = false;
         }
@@ -471,6 +470,21 @@ mod tests {
                 "{% set a = 1 %}",
                 "set a = 1",
                 "the template of command 1 has `{% set %}`, which templates here do not have",
+            ),
+            (
+                "{{ __text_of(Volume) }}",
+                "__text_of",
+                "the template of command 1 uses the function `__text_of`, which does not exist",
+            ),
+            (
+                "{{ __text_of }}",
+                "__text_of",
+                "the template of command 1 has `__text_of`, which templates here do not have",
+            ),
+            (
+                "{% for __text_of in [1] %}{{ Volume ~ 1 }}{% endfor %}",
+                "__text_of",
+                "the template of command 1 has `__text_of`, which templates here do not have",
             ),
             (
                 "{{ Volume",

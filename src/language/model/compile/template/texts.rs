@@ -72,6 +72,7 @@ mod tests {
             ("{{ a }}{{ a | json }}{{ 'a' | upper }}", "{{ a }}{{ a | json }}{{ 'a' | upper }}"),
             ("{{ a[1:] }}", "{{ T(a)[1:] }}"),
             ("{{ (a)[1:] }}", "{{ (T(a))[1:] }}"),
+            ("{{ 'a' ~ none }}{{ None|upper }}", "{{ 'a' ~ T(none) }}{{ T(None)|upper }}"),
             ("{{ a.b.c[1:] }}", "{{ T(a.b.c)[1:] }}"),
             ("{{ (a or b).c ~ (')') }}", "{{ T((a or b).c) ~ (')') }}"),
             ("{{ ((a)|first)[1:] ~ b }}", "{{ (T((a)|first))[1:] ~ T(b) }}"),
@@ -114,7 +115,20 @@ mod tests {
         fn without_empty_values_nothing_is_different(before in "é?", all in prop::collection::vec(expressions(), 1..3)) {
             let text: String = all.iter().map(|e| format!("{before}{{{{ {e} }}}}")).collect();
             let (runs, inserted) = made(&text);
-            prop_assert_eq!(&text[inserted.written(0..runs.len())], &text);
+            let (mut from, mut words) = (0, String::new());
+            for (at, c) in runs.char_indices() {
+                let written = inserted.written(at..at + c.len_utf8());
+                if written.is_empty() {
+                    words.push(c);
+                    continue;
+                }
+                prop_assert_eq!(written.start, from);
+                prop_assert_eq!(&text[written.clone()], &runs[at..at + c.len_utf8()], "{} in {}", at, runs);
+                from = written.end;
+            }
+            prop_assert_eq!(from, text.len());
+            let other = words.replace(TEXT_OF, "");
+            prop_assert!(other.chars().all(|c| matches!(c, '(' | ')')), "{}", words);
             let values = context! { a => "xyz", l => vec![context! { k => "one" }], m => context! { k => "value", m => context! { k => 7 } } };
             let rendered = |text: &str| environment().render_str(text, &values).map_err(|error| error.kind());
             prop_assert_eq!(rendered(&runs), rendered(&text), "{} as {}", text, runs);

@@ -6,6 +6,8 @@ use std::ops::Range;
 use minijinja::machinery::{Span as Place, ast};
 use minijinja::value::Value;
 
+use crate::language::model::template::TEXT_OF;
+
 /// What a template names, each with its place in it.
 #[derive(Default)]
 pub(super) struct Walk<'t> {
@@ -14,7 +16,7 @@ pub(super) struct Walk<'t> {
     pub(super) functions: Vec<(&'t str, Place)>,
     pub(super) filters: Vec<(&'t str, Place)>,
     pub(super) tests: Vec<(&'t str, Place)>,
-    // What can make a text of any length: joined to itself again and again, or kept instead of written.
+    // What can make a text of any length, joined to itself again and again, or kept instead of written; and a name that is ours.
     pub(super) refused: Vec<(&'static str, Place)>,
     // Each call of a function of ours: the literals among its arguments, by position.
     pub(super) calls: Vec<(&'t str, Vec<Option<Value>>, Place)>,
@@ -86,9 +88,7 @@ impl<'t> Walk<'t> {
 
     fn target(&mut self, target: &ast::Expr<'t>) {
         match target {
-            ast::Expr::Var(node) => {
-                self.assigned.insert(node.id);
-            }
+            ast::Expr::Var(_) => self.assign(target),
             ast::Expr::List(node) => node.items.iter().for_each(|item| self.assign(item)),
             ast::Expr::Tuple(node) => node.items.iter().for_each(|item| self.assign(item)),
             _ => {}
@@ -97,12 +97,16 @@ impl<'t> Walk<'t> {
 
     fn assign(&mut self, item: &ast::Expr<'t>) {
         if let ast::Expr::Var(node) = item {
+            if node.id == TEXT_OF {
+                self.refused.push((TEXT_OF, node.span()));
+            }
             self.assigned.insert(node.id);
         }
     }
 
     fn expression<'e>(&mut self, expression: &'e ast::Expr<'t>, further: &mut Vec<&'e ast::Expr<'t>>) {
         match expression {
+            ast::Expr::Var(node) if node.id == TEXT_OF => self.refused.push((TEXT_OF, node.span())),
             ast::Expr::Var(node) => self.variables.push((node.id, node.span())),
             ast::Expr::Const(_) => {}
             ast::Expr::Slice(node) => self.text(&node.expr),
@@ -135,7 +139,8 @@ impl<'t> Walk<'t> {
     /// Notes an expression of whose value a text is made, unless it gives one anyway.
     fn text(&mut self, expression: &ast::Expr<'t>) {
         let is_text = match expression {
-            ast::Expr::Const(_) | ast::Expr::Slice(_) => true,
+            ast::Expr::Const(node) => !node.value.is_none(),
+            ast::Expr::Slice(_) => true,
             ast::Expr::BinOp(node) => matches!(node.op, ast::BinOpKind::Concat),
             ast::Expr::Filter(node) => OF_TEXTS.contains(&node.name),
             ast::Expr::Var(_)

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rquickjs::{Array, Ctx, Exception, Result, Value as Js};
 
-use crate::engine::logic::TableEdit;
 use crate::engine::logic::script::Refused;
 use crate::engine::param::{Cells, Rejected};
 use crate::language::model::id::TableIx;
@@ -112,18 +111,6 @@ pub(super) fn tell_lacking(lent: &mut Lent<'_>, method: &str, keys: &[Option<Arc
         });
     }
     lacking
-}
-
-fn edit<'js>(
-    ctx: &Ctx<'js>,
-    lent: &mut Lent<'_>,
-    method: &str,
-    table: TableIx,
-    edit: TableEdit,
-) -> Result<bool> {
-    let Err(why) = lent.engine.script_edit(lent.now, table, edit) else { return Ok(true) };
-    told(ctx, lent, method, table, &why)?;
-    Ok(false)
 }
 
 pub(super) fn told(
@@ -244,28 +231,29 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
     };
     lent::with(ctx, |mut lent| {
         let Some(table) = table(ctx, &mut lent, NAME, arguments.first())? else { return Ok(number(ctx, 0)) };
-        match several {
+        let keys = match several {
             Some(keys) => {
                 let keys = keys_of(ctx, &mut allowance, &keys)?;
                 tell_lacking(&mut lent, NAME, &keys);
-                let keys = keys.into_iter().flatten().collect();
-                match lent.engine.script_delete_rows(lent.now, table, keys) {
-                    Ok(missing) => {
-                        if let Some(first) = missing.first() {
-                            let why = Refused::Rejected(Rejected::NoRow(Arc::clone(first)));
-                            told(ctx, &mut lent, NAME, table, &why)?;
-                        }
-                    }
-                    Err(why) => told(ctx, &mut lent, NAME, table, &why)?,
-                }
+                keys.into_iter().flatten().collect()
             }
-            None => match key_of(&lent, table, arguments.get(1), 1) {
-                Some(key) => _ = edit(ctx, &mut lent, NAME, table, TableEdit::DeleteRow { key })?,
-                None => {
+            None => {
+                let key = key_of(&lent, table, arguments.get(1), 1);
+                if key.is_none() {
                     lent.engine
                         .script_report(lent.now, lent.run.script, || format!("{NAME}: there is no such row"));
                 }
-            },
+                Vec::from_iter(key)
+            }
+        };
+        match lent.engine.script_delete_rows(lent.now, table, keys) {
+            Ok(missing) => {
+                if let Some(first) = missing.first() {
+                    let why = Refused::Rejected(Rejected::NoRow(Arc::clone(first)));
+                    told(ctx, &mut lent, NAME, table, &why)?;
+                }
+            }
+            Err(why) => told(ctx, &mut lent, NAME, table, &why)?,
         }
         Ok(number(ctx, lent.engine.params().rows(table).len()))
     })
@@ -273,8 +261,10 @@ pub(super) fn delete_row<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<J
 
 pub(super) fn clear_all_keys<'js>(ctx: &Ctx<'js>, arguments: &[Js<'js>]) -> Result<Js<'js>> {
     lent::with(ctx, |mut lent| {
-        if let Some(table) = table(ctx, &mut lent, "ClearAllKeys", arguments.first())? {
-            edit(ctx, &mut lent, "ClearAllKeys", table, TableEdit::Clear)?;
+        if let Some(table) = table(ctx, &mut lent, "ClearAllKeys", arguments.first())?
+            && let Err(why) = lent.engine.script_clear(lent.now, table)
+        {
+            told(ctx, &mut lent, "ClearAllKeys", table, &why)?;
         }
         Ok(Js::new_undefined(ctx.clone()))
     })

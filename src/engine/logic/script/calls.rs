@@ -77,28 +77,16 @@ impl Engine {
         Ok(refused)
     }
 
-    /// A script changes a table.
+    /// A script takes all rows of a table away.
     ///
     /// # Errors
     ///
-    /// The change was not taken; nothing changed.
-    pub fn script_edit(&mut self, ctx: &mut Context, table: TableIx, edit: TableEdit) -> Result<(), Refused> {
-        let of = |cells: &[Option<Value>]| -> usize { cells.iter().flatten().map(weight).sum() };
-        self.spend(match &edit {
-            TableEdit::SetRow { cells, .. } | TableEdit::AddRow { cells } => of(cells),
-            TableEdit::Fill { rows, .. } => rows.iter().map(|cells| of(cells)).sum(),
-            TableEdit::DeleteRow { .. } | TableEdit::Clear => 0,
-        })?;
-        let told = self.is_traced().then(|| match &edit {
-            TableEdit::SetRow { key, .. } => RowsEdit::Set(Arc::clone(key)),
-            TableEdit::AddRow { .. } => RowsEdit::Filled(1),
-            TableEdit::DeleteRow { key } => RowsEdit::Deleted(vec![Arc::clone(key)]),
-            TableEdit::Fill { rows, .. } => RowsEdit::Filled(rows.len()),
-            TableEdit::Clear => RowsEdit::Cleared,
-        });
-        let outcome = self.edited(table, edit, Origin::Script);
-        if let Some(edit) = told.filter(|_| outcome.is_taken()) {
-            self.note_script(|script| Step::ScriptRows { script, table, edit });
+    /// The input has caused too much already; nothing changed.
+    pub fn script_clear(&mut self, ctx: &mut Context, table: TableIx) -> Result<(), Refused> {
+        self.spend(0)?;
+        let outcome = self.edited(table, TableEdit::Clear, Origin::Script);
+        if outcome.is_taken() {
+            self.note_script(|script| Step::ScriptRows { script, table, edit: RowsEdit::Cleared });
         }
         self.after_set(ctx, outcome)
     }
